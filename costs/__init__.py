@@ -1,0 +1,1 @@
+"""What the fleet costs, now and at any size."""

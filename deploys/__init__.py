@@ -1,0 +1,1 @@
+"""How the fleet is converged: plan and apply, pyinfra deploys, operations, providers."""

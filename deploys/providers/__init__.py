@@ -1,0 +1,1 @@
+"""One small class per vendor: read -> typed state; apply(change)."""

@@ -1,0 +1,1 @@
+"""What the fleet is: typed model, allocation, pyinfra inventory."""

@@ -1,0 +1,1 @@
+"""The whole world on one machine: hosts, DNS, emulated providers, receiving mail servers."""
