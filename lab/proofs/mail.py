@@ -1,0 +1,125 @@
+"""Proofs that wanted mail arrives: signed, aligned, encrypted, answerable, and that failures come back."""
+
+from __future__ import annotations
+
+import re
+from email import message_from_bytes
+from email.message import Message
+
+import authheaders
+import dkim
+
+from lab.proofs.scene import Disproved, Mailbox, Scene, compose, inbox, submit, wait_until
+
+RECEIVER = "receiver.example"
+RECEIVED = re.compile(r"from (\S+) \((\S+) \[([0-9.]+)\]\).*?with (\S+)", re.DOTALL)
+
+
+def _arrived(scene: Scene, subject: str, mailbox: str = "carl") -> bytes:
+    """The raw message with this subject, once the far side has it."""
+    found: list[bytes] = []
+
+    def look() -> bool:
+        found[:] = [raw for raw in scene.far.messages(mailbox) if subject.encode() in raw]
+        return bool(found)
+
+    wait_until(look, f"mail {subject!r} in {mailbox}@{RECEIVER}")
+    return found[0]
+
+
+def _results(message: Message) -> dict[str, str]:
+    """The far side's own verdicts, from the Authentication-Results it wrote (RFC 8601)."""
+    header = " ".join(str(value) for value in message.get_all("Authentication-Results") or ())
+    return dict(re.findall(r"\b(spf|dkim|dmarc)=(\w+)", header))
+
+
+def signed_mail_arrives(scene: Scene) -> str:
+    """From every node: SPF, DKIM and DMARC pass at the receiver, which wrote them down itself."""
+    seen = []
+    for host in scene.nodes:
+        sender = scene.mailboxes[host][0]
+        message = compose(sender.address, f"carl@{RECEIVER}")
+        submit(sender, message)
+        verdicts = _results(message_from_bytes(_arrived(scene, message["Subject"])))
+        if any(verdicts.get(method) != "pass" for method in ("spf", "dkim", "dmarc")):
+            raise Disproved(f"{sender.address} by {host}: {verdicts or 'no Authentication-Results'}")
+        seen.append(f"{sender.address} by {Scene.label(host)}")
+    return "spf=pass dkim=pass dmarc=pass for " + ", ".join(seen)
+
+
+def verdicts_by_other_code(scene: Scene) -> str:
+    """Others' code, dkimpy and authheaders, agrees; the one-click header is signed (RFC 8058)."""
+    seen = []
+    for host in scene.nodes:
+        sender = scene.mailboxes[host][0]
+        message = compose(sender.address, f"carl@{RECEIVER}")
+        submit(sender, message)
+        raw = _arrived(scene, message["Subject"])
+        if not dkim.verify(raw):
+            raise Disproved(f"dkimpy: the signature of {sender.domain} does not verify")
+        header = authheaders.authenticate_message(raw, RECEIVER, dkim=True, dmarc=True)
+        if dict(re.findall(r"\b(dkim|dmarc)=(\w+)", header)) != {"dkim": "pass", "dmarc": "pass"}:
+            raise Disproved(f"authheaders: {header}")
+        if missing := {"from", "list-unsubscribe", "list-unsubscribe-post"} - _signed_headers(raw):
+            raise Disproved(f"{sender.domain} leaves unsigned: {', '.join(sorted(missing))}")
+        seen.append(sender.domain)
+    return f"dkimpy and authheaders pass, List-Unsubscribe-Post is signed: {', '.join(seen)}"
+
+
+def _signed_headers(raw: bytes) -> set[str]:
+    """The header fields that the DKIM signature covers: its h= tag (RFC 6376 section 3.5)."""
+    covered = re.search(r"\bh=([^;]+)", str(message_from_bytes(raw)["DKIM-Signature"]))
+    return set(re.sub(r"\s", "", covered[1]).lower().split(":")) if covered else set()
+
+
+def names_agree(scene: Scene) -> str:
+    """HELO, PTR and A of every node are one name, as the receiver saw them; the session was encrypted."""
+    seen = []
+    for host, address in scene.nodes.items():
+        sender = scene.mailboxes[host][0]
+        message = compose(sender.address, f"carl@{RECEIVER}")
+        submit(sender, message)
+        hop = str(message_from_bytes(_arrived(scene, message["Subject"])).get_all("Received", [""])[0])
+        match = RECEIVED.search(hop)
+        if not match or match.groups() != (host, host, address, "ESMTPS"):
+            raise Disproved(f"{host} [{address}] was seen as: {' '.join(hop.split())}")
+        seen.append(f"{host} [{address}] ESMTPS")
+    return "HELO = PTR = A: " + ", ".join(seen)
+
+
+def reply_arrives(scene: Scene) -> str:
+    """A reply of the far side is in the account's IMAP mailbox on every node."""
+    seen = []
+    for host in scene.nodes:
+        sender = scene.mailboxes[host][0]
+        message = compose(sender.address, f"echo@{RECEIVER}")
+        submit(sender, message)
+        token = str(message["Message-ID"]).encode()
+        wait_until(
+            lambda box=sender, token=token: any(token in raw for raw in inbox(box)),  # type: ignore[misc]
+            f"reply to {sender.address}",
+        )
+        seen.append(sender.address)
+    return "read over IMAPS by " + ", ".join(seen)
+
+
+def refusal_comes_back(scene: Scene) -> str:
+    """A remote 5xx returns as a delivery status notification (RFC 3464) in the account's mailbox."""
+    sender = _first(scene)
+    message = compose(sender.address, f"bounce@{RECEIVER}")
+    submit(sender, message)
+    token = str(message["Message-ID"]).encode()
+
+    def notified() -> bool:
+        return any(token in raw and b"report-type=delivery-status" in raw for raw in inbox(sender))
+
+    wait_until(notified, f"DSN for {message['To']} in {sender.address}")
+    report = next(raw for raw in inbox(sender) if token in raw)
+    status = re.search(rb"^Status: (5\.\d+\.\d+)", report, re.MULTILINE)
+    if not status:
+        raise Disproved("the notification carries no Status of class 5")
+    return f"{sender.address} got a DSN, Status: {status[1].decode()}"
+
+
+def _first(scene: Scene) -> Mailbox:
+    return scene.mailboxes[next(iter(scene.nodes))][0]
