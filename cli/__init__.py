@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from typing import NoReturn
+
 from cyclopts import App
 
 app = App(
@@ -21,3 +24,9 @@ app.command("cli.rehearse:rehearse", name="rehearse")
 def main() -> None:
     """Run the command line; the exit status is the command's return value."""
     app()
+
+
+def fail(message: str) -> NoReturn:
+    """End with one clear line on stderr and exit status 1."""
+    print(f"outreach: {message}", file=sys.stderr)  # noqa: T201 - the command's own output
+    raise SystemExit(1)
