@@ -1,16 +1,18 @@
 """The typed model of a fleet: what one reviewed YAML file says, and nothing that is computed from it.
 
 Each class is one block of the file; its docstring and fields are what editors show through the JSON Schema.
-Computed facts (which domain lives on which node, which accounts exist) are in :mod:`inventory.allocation`.
+What no single block can know (a domain listed twice, a node too full) is checked in :mod:`inventory.checks`;
+computed facts (which domain lives on which node, which accounts exist) are in :mod:`inventory.allocation`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 """One DNS label in lower case (RFC 1123 section 2.1)."""
@@ -19,10 +21,19 @@ DomainName = Annotated[
     str,
     StringConstraints(
         max_length=253,
-        pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])$",
+        pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])$",
     ),
 ]
 """A full domain name in lower case, IDNs as A-labels, no trailing dot (RFC 1035 section 2.3.4)."""
+
+LocalPart = Annotated[str, StringConstraints(max_length=64, pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*$")]
+"""What stands before the @ (RFC 5321 section 4.5.3.1.1), without `+`, which starts an extension."""
+
+PersonName = Annotated[str, StringConstraints(max_length=128, pattern=r'^[^\s"<>\\][^"<>\\\x00-\x1f]*$')]
+"""A name as a mail client shows it. Quotes, angle brackets and backslashes would need quoting everywhere."""
+
+Count = Annotated[int, Field(strict=True)]
+"""A whole number, written as one: neither `yes` nor `"5"`."""
 
 
 class Block(BaseModel):
@@ -48,7 +59,11 @@ class Sender(Block):
 class Operators(Block):
     """Who may administer the fleet, and from where."""
 
-    ssh_keys: tuple[str, ...] = Field(min_length=1, description="OpenSSH public keys, one line each")
+    ssh_keys: tuple[str, ...] = Field(
+        default=(),
+        description="OpenSSH public keys, or paths of .pub files (relative to the fleet file, ~ allowed); "
+        "none means the public half of the key in OUTREACH_SSH_KEY",
+    )
     addresses: tuple[IPv4Network, ...] = Field(
         min_length=1, description="Networks that may reach SSH, submission and IMAP on the hosts"
     )
@@ -59,32 +74,35 @@ class Orchestrator(Block):
 
     name: Label = "hub"
     provider: Provider = Provider.HETZNER
-    type: str = Field(default="cx33", description="The provider's own name of the server type")
-    location: str = Field(default="fsn1", description="The provider's own name of the location or region")
-    image: str = Field(default="debian-13", description="The provider's own name of a Debian 13 image")
+    type: str = Field(default="cx33", min_length=1, description="The provider's own name of the server type")
+    location: str = Field(
+        default="fsn1", min_length=1, description="The provider's own name of the location or region"
+    )
+    image: str = Field(
+        default="debian-13", min_length=1, description="The provider's own name of a Debian 13 image"
+    )
     ipv4: IPv4Address | None = Field(default=None, description="Its address, if the server exists already")
 
 
 class Node(Block):
-    """One Postfix sending node, or with `count` a numbered row of equal ones: `name: n, count: 8` is n1 to n8."""
+    """One Postfix sending node, or with `count` a row of equal ones: `name: n, count: 8` is n1 to n8."""
 
     name: Label
-    count: int | None = Field(default=None, ge=1, le=10_000)
+    count: Count | None = Field(default=None, ge=1, le=10_000)
     provider: Provider = Provider.CONTABO
-    type: str = Field(default="V153", description="The provider's own product id or server type")
-    location: str = Field(default="EU", description="The provider's own name of the location or region")
-    image: str = Field(default="debian-13", description="The provider's own name of a Debian 13 image")
-    term_months: int = Field(default=1, description="Contract term in months: 1, 3, 6 or 12")
-    max_domains: int | None = Field(default=None, ge=1, description="Overrides limits.domains_per_node")
-    max_accounts: int | None = Field(default=None, ge=1, description="Overrides limits.accounts_per_node")
+    type: str = Field(
+        default="V153", min_length=1, description="The provider's own product id or server type"
+    )
+    location: str = Field(
+        default="EU", min_length=1, description="The provider's own name of the location or region"
+    )
+    image: str = Field(
+        default="debian-13", min_length=1, description="The provider's own name of a Debian 13 image"
+    )
+    term_months: Literal[1, 3, 6, 12] = Field(default=1, description="Contabo's contract term in months")
+    max_domains: Count | None = Field(default=None, ge=1, description="Overrides limits.domains_per_node")
+    max_accounts: Count | None = Field(default=None, ge=1, description="Overrides limits.accounts_per_node")
     ipv4: IPv4Address | None = Field(default=None, description="Its address, if the server exists already")
-
-
-class ExplicitAccount(Block):
-    """A mailbox named in the file."""
-
-    local_part: str
-    display_name: str = Field(min_length=1)
 
 
 class Domain(Block):
@@ -92,17 +110,23 @@ class Domain(Block):
 
     name: DomainName
     node: Label | None = Field(default=None, description="Its home node; without one it is allocated")
-    accounts: tuple[ExplicitAccount, ...] = Field(
-        default=(), description="Mailboxes by name; without any, accounts.per_domain from accounts.names"
+    accounts: Mapping[LocalPart, PersonName] = Field(
+        default={},
+        description="Its own mailboxes, `local part: display name`; "
+        "without any, the first accounts.per_domain of accounts.names",
     )
-    accounts_per_domain: int | None = Field(default=None, ge=1, description="Overrides accounts.per_domain")
+    accounts_per_domain: Count | None = Field(default=None, ge=1, description="Overrides accounts.per_domain")
+
+
+def _spelled_out(entry: object) -> object:
+    return {"name": entry} if isinstance(entry, str) else entry
 
 
 class Accounts(Block):
     """Mailboxes made for each domain that names none of its own: the first `per_domain` of `names`."""
 
-    per_domain: int = Field(default=0, ge=0)
-    names: tuple[str, ...] = Field(
+    per_domain: Count = Field(default=0, ge=0)
+    names: tuple[PersonName, ...] = Field(
         default=(), description="Real people's names; 'Anna Berg' becomes anna.berg@domain"
     )
 
@@ -110,54 +134,60 @@ class Accounts(Block):
 class Proxies(Block):
     """Proxies as inventory and cost. They carry no SMTP: see docs/going-live.md."""
 
-    provider: str
-    kind: str = "4g"
-    count: int = Field(ge=0)
+    provider: str = Field(min_length=1)
+    kind: str = Field(default="4g", min_length=1)
+    count: Count = Field(ge=0)
 
 
 class WarmupStage(Block):
     """One stage of the warm-up plan."""
 
-    days: int = Field(ge=1, description="How many days the stage lasts")
-    mails_per_day: int = Field(ge=1, description="Cap for one account and day")
+    days: Count = Field(ge=1, description="How many days the stage lasts")
+    mails_per_day: Count = Field(ge=1, description="Cap for one account and day")
 
 
 class Limits(Block):
     """Caps that hold wherever a client stands."""
 
-    mails_per_account_per_day: int = Field(default=50, ge=1)
-    domains_per_node: int = Field(default=5, ge=1)
-    accounts_per_node: int = Field(default=150, ge=1)
+    mails_per_account_per_day: Count = Field(default=50, ge=1)
+    domains_per_node: Count = Field(default=5, ge=1)
+    accounts_per_node: Count = Field(default=150, ge=1)
 
 
 class Dns(Block):
     """Where the zones live, and the defaults of their records."""
 
-    provider: str = Field(default="cloudflare", pattern="^cloudflare$")
-    account: str = Field(min_length=1, description="The Cloudflare account id; zones of others are refused")
-    ttl: int = Field(default=3600, ge=60, le=86_400, description="Seconds")
-    dmarc_policy: str = Field(default="none", pattern="^(none|quarantine|reject)$")
-    caa: tuple[str, ...] = Field(default=("letsencrypt.org",), description="Certificate authorities allowed")
+    provider: Literal["cloudflare"] = "cloudflare"
+    account: str = Field(
+        min_length=1, max_length=32, description="The Cloudflare account id; zones of others are refused"
+    )
+    ttl: Count = Field(default=3600, ge=60, le=86_400, description="Seconds")
+    dmarc_policy: Literal["none", "quarantine", "reject"] = "none"
+    caa: tuple[DomainName, ...] = Field(
+        default=("letsencrypt.org",), description="Certificate authorities allowed"
+    )
 
 
 class Dkim(Block):
     """Signing keys: one RSA key a domain, born on its node (RFC 6376, RFC 8301)."""
 
     selector: Label = "s1"
-    bits: int = Field(default=2048, ge=2048, le=4096)
+    bits: Literal[2048, 3072, 4096] = 2048
 
 
 class Fleet(Block):
     """The whole fleet, as one reviewed file describes it."""
 
-    version: int = Field(ge=1, le=1, description="Version of this file's format")
+    version: Literal[1] = Field(description="Version of this file's format")
     name: Label = Field(description="Marks everything we make at the providers")
     infra_domain: DomainName = Field(description="Zone of host names, SPF pools and report mailboxes")
     sender: Sender
     operators: Operators
-    orchestrator: Orchestrator
+    orchestrator: Orchestrator = Orchestrator()
     nodes: tuple[Node, ...] = Field(min_length=1)
-    domains: tuple[Domain, ...] = Field(min_length=1)
+    domains: tuple[
+        Annotated[Domain, BeforeValidator(_spelled_out, json_schema_input_type=DomainName | Domain)], ...
+    ] = Field(min_length=1)
     accounts: Accounts = Accounts()
     dns: Dns
     dkim: Dkim = Dkim()

@@ -1,0 +1,74 @@
+"""Account passwords, derived from one root secret so that none is stored anywhere.
+
+Whoever holds ``OUTREACH_SECRET`` and an address can compute that account's password; whoever holds any
+number of passwords learns nothing of the secret or of another password (HKDF, RFC 5869). A new secret is a new
+password for every account.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from passlib.hash import sha512_crypt  # type: ignore[import-untyped]  # libpass ships no types
+
+VARIABLE = "OUTREACH_SECRET"
+MIN_LENGTH = 32
+"""Characters; 32 random hexadecimal digits hold 128 bits."""
+
+ROUNDS = 1000
+"""The fewest sha512-crypt has. Rounds make guessing dear where people choose passwords; these are 192 random
+bits, which no number of guesses finds, so more rounds would only make each plan and each login slower."""
+
+_HASH_SALT_BYTES = 12  # 16 characters of base64, the most that sha512-crypt takes
+
+
+class SecretError(ValueError):
+    """The root secret is missing or too weak to derive passwords from."""
+
+
+def root_secret(environ: Mapping[str, str] | None = None) -> bytes:
+    """Read the root secret from the environment.
+
+    Raises:
+        SecretError: if ``OUTREACH_SECRET`` is unset or shorter than 32 characters; it never shows the value.
+    """
+    value = (os.environ if environ is None else environ).get(VARIABLE, "")
+    advice = "make one with `openssl rand -hex 32` and keep it safe"
+    if not value:
+        raise SecretError(f"{VARIABLE} is not set; {advice}")
+    if len(value) < MIN_LENGTH:
+        raise SecretError(f"{VARIABLE} has {len(value)} characters, fewer than {MIN_LENGTH}; {advice}")
+    return value.encode()
+
+
+def account_password(secret: bytes, address: str) -> str:
+    """Derive an account's password: 32 URL-safe characters, 192 bits.
+
+    Args:
+        secret: from :func:`root_secret`.
+        address: the account's address, in lower case as the fleet has it.
+    """
+    return base64.urlsafe_b64encode(_derive(secret, "account password", address, 24)).decode()
+
+
+def password_hash(secret: bytes, address: str) -> str:
+    """Hash an account's password for Dovecot, as sha512-crypt (``$6$...``).
+
+    The salt is derived too: the same account renders to the same line, so a second apply changes nothing.
+
+    Args:
+        secret: from :func:`root_secret`.
+        address: the account's address.
+    """
+    salt = base64.b64encode(_derive(secret, "hash salt", address, _HASH_SALT_BYTES), altchars=b"./").decode()
+    hashed = sha512_crypt.using(rounds=ROUNDS, salt=salt).hash(account_password(secret, address))
+    return str(hashed)
+
+
+def _derive(secret: bytes, purpose: str, address: str, length: int) -> bytes:
+    info = f"{purpose}\0{address}".encode()
+    return HKDF(algorithm=SHA256(), length=length, salt=b"outreach-engine", info=info).derive(secret)

@@ -1,0 +1,234 @@
+"""What no single block of a fleet can know: names given twice, pins to nowhere, more than fits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import replace
+from difflib import get_close_matches
+
+from inventory.allocation import Server, expand, mailboxes, place, row_names
+from inventory.model import Fleet, Node, Orchestrator, Provider
+from inventory.names import local_part
+from inventory.problems import FieldPath, Finding, field_name
+
+_LOCAL_PART = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
+
+_ROLE_MAIL = {"abuse", "postmaster", "mailer-daemon"}
+"""Every domain answers these for its owner (RFC 2142, RFC 5321 section 4.5.1): no account may have them."""
+
+
+def check(fleet: Fleet) -> list[Finding]:
+    """Everything wrong with a fleet whose every block is well-formed."""
+    findings = [
+        *_servers(fleet),
+        *_domains(fleet),
+        *_accounts(fleet),
+        *_warmup(fleet),
+        *_operators(fleet),
+    ]
+    # Whether all fits is only a question once names, pins and accounts are right.
+    return findings or list(_capacity(fleet))
+
+
+def _servers(fleet: Fleet) -> Iterator[Finding]:
+    rows: list[tuple[FieldPath, Node | Orchestrator]] = [(("orchestrator",), fleet.orchestrator)]
+    rows += [(("nodes", at), row) for at, row in enumerate(fleet.nodes)]
+    names: list[tuple[str, FieldPath]] = []
+    for path, row in rows:
+        names += [
+            (name, (*path, "name"))
+            for name in ([row.name] if isinstance(row, Orchestrator) else row_names(row))
+        ]
+        yield from _product(path, row)
+    yield from _twice(names, "the host name {!r} is taken by {}", "give each server its own")
+    addresses = [(str(row.ipv4), (*path, "ipv4")) for path, row in rows if row.ipv4]
+    yield from _twice(addresses, "the address {} is that of {}", "give each server its own")
+
+
+def _product(path: FieldPath, row: Node | Orchestrator) -> Iterator[Finding]:
+    provider = row.provider
+    if isinstance(row, Node):
+        if row.ipv4 and row.count and row.count > 1:
+            yield Finding(
+                (*path, "ipv4"),
+                f"one address for a row of {row.count}",
+                "list the nodes one by one to give addresses",
+            )
+        if provider is Provider.HETZNER and row.term_months != 1:
+            yield Finding((*path, "term_months"), "Hetzner has no contract terms", "remove it")
+    default = type(row).model_fields["provider"].default
+    if provider is not default:
+        for key in ("type", "location"):
+            if key not in row.model_fields_set:
+                yield Finding(
+                    (*path, key),
+                    f"missing, and the default is one of {default.title()}'s",
+                    f"name {provider.title()}'s own",
+                )
+
+
+def _domains(fleet: Fleet) -> Iterator[Finding]:
+    yield from _twice(
+        [(domain.name, ("domains", at, "name")) for at, domain in enumerate(fleet.domains)],
+        "the domain {} is listed already as {}",
+        "remove one",
+    )
+    names = [name for row in fleet.nodes for name in row_names(row)]
+    known = set(names)
+    for at, domain in enumerate(fleet.domains):
+        if domain.name == fleet.infra_domain:
+            yield Finding(
+                ("domains", at, "name"), f"{domain.name} is the infra_domain", "send from another domain"
+            )
+        if domain.node is not None and domain.node not in known:
+            near = get_close_matches(domain.node, names, 1)
+            right = f"did you mean {near[0]}?" if near else f"nodes here: {_some(names)}"
+            yield Finding(("domains", at, "node"), f"there is no node {domain.node!r}", right)
+
+
+def _accounts(fleet: Fleet) -> Iterator[Finding]:
+    generated = 0
+    for at, domain in enumerate(fleet.domains):
+        for local in _ROLE_MAIL & domain.accounts.keys():
+            yield Finding(
+                ("domains", at, "accounts", local),
+                f"{local}@ is kept for the domain's owner",
+                "choose another name",
+            )
+        if domain.accounts:
+            if domain.accounts_per_domain is not None:
+                yield Finding(
+                    ("domains", at, "accounts_per_domain"),
+                    "the domain names its own accounts",
+                    "keep one of the two",
+                )
+            continue
+        count = domain.accounts_per_domain or fleet.accounts.per_domain
+        generated = max(generated, count)
+        if count == 0:
+            yield Finding(
+                ("domains", at), f"{domain.name} has no account", "set accounts.per_domain or list accounts"
+            )
+        elif domain.accounts_per_domain and count > len(fleet.accounts.names):
+            yield _too_few(("domains", at, "accounts_per_domain"), count, len(fleet.accounts.names))
+    if fleet.accounts.per_domain > len(fleet.accounts.names):
+        yield _too_few(("accounts", "per_domain"), fleet.accounts.per_domain, len(fleet.accounts.names))
+    yield from _names(fleet)
+
+
+def _names(fleet: Fleet) -> Iterator[Finding]:
+    """`accounts.names`, used or not: raising per_domain must not bring up old mistakes."""
+    spelled = [local_part(name) for name in fleet.accounts.names]
+    for at, local in enumerate(spelled):
+        if not _LOCAL_PART.fullmatch(local) or len(local) > 64 or local in _ROLE_MAIL:
+            yield Finding(
+                ("accounts", "names", at),
+                f"{fleet.accounts.names[at]!r} gives no usable address ({local[:70]}@)",
+                "write it in Latin letters, or list the account under its domain",
+            )
+    yield from _twice(
+        [(local, ("accounts", "names", at)) for at, local in enumerate(spelled)],
+        "gives the address {}@, and so does {}",
+        "keep one",
+    )
+
+
+def _too_few(path: FieldPath, wanted: int, names: int) -> Finding:
+    return Finding(
+        path,
+        f"{wanted} accounts from {names} names",
+        f"add {wanted - names} to accounts.names, or write {names} or less",
+    )
+
+
+def _warmup(fleet: Fleet) -> Iterator[Finding]:
+    cap = fleet.limits.mails_per_account_per_day
+    before = 0
+    for at, stage in enumerate(fleet.warmup):
+        path = ("warmup", at, "mails_per_day")
+        if stage.mails_per_day > cap:
+            yield Finding(
+                path,
+                f"{stage.mails_per_day} is above limits.mails_per_account_per_day ({cap})",
+                f"write {cap} or less",
+            )
+        if stage.mails_per_day < before:
+            yield Finding(
+                path,
+                f"{stage.mails_per_day} is below the stage before it ({before})",
+                "order the stages upwards",
+            )
+        before = stage.mails_per_day
+
+
+def _operators(fleet: Fleet) -> Iterator[Finding]:
+    for at, network in enumerate(fleet.operators.addresses):
+        if network.prefixlen < 8:
+            yield Finding(
+                ("operators", "addresses", at),
+                f"{network} lets half the internet reach SSH and IMAP",
+                "name the networks you administer from",
+            )
+
+
+def _capacity(fleet: Fleet) -> Iterator[Finding]:
+    nodes = list(expand(fleet))
+    sizes = [len(boxes) for boxes in mailboxes(fleet)]
+    _, homeless = place(fleet, nodes, sizes)
+    if not homeless:
+        return
+    largest = max(node.max_accounts for node in nodes)
+    pinned = [at for at in homeless if fleet.domains[at].node is not None]
+    too_large = [at for at in homeless if sizes[at] > largest]
+    for at in pinned:
+        node = next(node for node in nodes if node.name == fleet.domains[at].node)
+        yield Finding(
+            ("domains", at, "node"),
+            f"{node.name} has no room left for {fleet.domains[at].name}: it takes "
+            f"{node.max_domains} domains and {node.max_accounts} accounts",
+            "pin it elsewhere or raise the node's max_*",
+        )
+    for at in too_large:
+        yield Finding(
+            ("domains", at),
+            f"{fleet.domains[at].name} has {sizes[at]} accounts, the largest node takes {largest}",
+            "raise limits.accounts_per_node or give it fewer accounts",
+        )
+    if not pinned and not too_large:
+        yield _full(fleet, nodes, sizes)
+
+
+def _full(fleet: Fleet, nodes: list[Server], sizes: list[int]) -> Finding:
+    """Say which limit is short, and by how many nodes like the last one."""
+    extra = 0
+    homeless = [0]
+    more = list(nodes)
+    while homeless:
+        extra += 1
+        more.append(replace(nodes[-1], name=f"+{extra}"))
+        _, homeless = place(fleet, more, sizes)
+    room = sum(node.max_domains for node in nodes)
+    if room < len(sizes):
+        wrong, knob = f"{len(sizes)} domains, room for {room}", "limits.domains_per_node"
+    else:
+        room = sum(node.max_accounts for node in nodes)
+        wrong = f"{sum(sizes)} accounts, room for {room}"
+        if room >= sum(sizes):
+            wrong += ", but not in pieces of a whole domain"
+        knob = "limits.accounts_per_node"
+    return Finding(("domains",), wrong, f"add {extra} node{'s' * (extra > 1)} or raise {knob}")
+
+
+def _twice(named: Iterable[tuple[Hashable, FieldPath]], wrong: str, right: str) -> Iterator[Finding]:
+    """A finding for each value that an earlier place has already; `wrong` takes the value and that place."""
+    first: dict[Hashable, FieldPath] = {}
+    for value, path in named:
+        if value in first:
+            yield Finding(path, wrong.format(value, field_name(first[value])), right)
+        else:
+            first[value] = path
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 8 else f"{', '.join(names[:4])}, ... {names[-1]}"
