@@ -7,7 +7,7 @@ It knows no provider. :mod:`deploys.difference` finds the changes, :mod:`deploys
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from costs.money import Monthly
@@ -141,8 +141,13 @@ class Scope:
     adopt: tuple[str, ...] = ()
 
     def covers(self, change: Change) -> bool:
-        """Whether `change` is within the scope; what concerns the whole fleet is within every limit."""
-        inside = not self.limit or not change.hosts or bool(set(self.limit) & set(change.hosts))
+        """Whether `change` is within the scope; a limit leaves out no key or pool its hosts need."""
+        if not self.limit:
+            inside = True
+        elif change.hosts:
+            inside = not set(self.limit).isdisjoint(change.hosts)
+        else:
+            inside = change.action is not Action.DELETE
         return change.kind.area in self.only and inside
 
 
@@ -156,9 +161,9 @@ class Plan:
         world: digest of the world as read, see :mod:`deploys.saved`.
         changes: in the order they are applied.
         waiting: changes out of reach in this scope, since their holes are filled by an area outside it.
-        conflicts: what others made where ours must go. Nothing of that host or zone is planned.
+        problems: what a person must settle first, such as something that others made where ours must go.
+            Nothing of that host or zone is planned.
         drift: where the file and the world differ in what is never changed, such as a server's type.
-        notes: facts worth a line, such as a node that does not answer yet.
     """
 
     fleet: str
@@ -166,9 +171,8 @@ class Plan:
     world: str
     changes: tuple[Change, ...]
     waiting: tuple[Change, ...] = ()
-    conflicts: tuple[Finding, ...] = ()
+    problems: tuple[Finding, ...] = ()
     drift: tuple[Finding, ...] = ()
-    notes: tuple[str, ...] = field(default=())
 
     def count(self, action: Action) -> int:
         """How many changes of this action there are."""

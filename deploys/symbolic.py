@@ -6,7 +6,7 @@ learns: :func:`resolve` gives plain text once every hole that must be filled is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 AFTER_APPLY = "(known after apply)"
@@ -55,18 +55,34 @@ def unknowns(value: object) -> Iterator[Unknown]:
 
 
 def resolve(value: Text, known: Mapping[str, str]) -> Text:
-    """Fill in the holes of `value` that `known` has, by their names.
+    """Fill in the holes of `value` that `known` has, by their names."""
+    if isinstance(value, str):
+        return value
+    return text(
+        *(
+            part.prefix + known[part.what] if isinstance(part, Unknown) and part.what in known else part
+            for part in value.parts
+        )
+    )
 
-    Optional holes left over vanish if their list has another entry; an empty list would be a wrong answer.
+
+def without(value: Text, learnable: Container[str]) -> Text:
+    """Leave out the optional holes that nothing will fill, as long as their list keeps another entry.
+
+    An empty list would be an answer too, and a wrong one.
     """
     if isinstance(value, str):
         return value
-    filled = [
-        part.prefix + known[part.what] if isinstance(part, Unknown) and part.what in known else part
-        for part in value.parts
-    ]
-    plain = [part for part in filled if isinstance(part, str)]
-    left = [part for part in filled if isinstance(part, Unknown)]
-    if all(hole.optional and any(part.startswith(hole.prefix) for part in plain) for hole in left):
-        return text(*plain)
-    return text(*filled)
+    kept = [part for part in value.parts if not _dropped(part, value.parts, learnable)]
+    return text(*kept)
+
+
+def _dropped(part: str | Unknown, parts: Iterable[str | Unknown], learnable: Container[str]) -> bool:
+    if isinstance(part, str) or not part.optional or part.what in learnable:
+        return False
+    return any(
+        other.startswith(part.prefix)
+        if isinstance(other, str)
+        else other.prefix == part.prefix and other.what in learnable
+        for other in parts
+    )
