@@ -1,8 +1,8 @@
 """Account passwords, derived from one root secret so that none is stored anywhere.
 
 Whoever holds ``OUTREACH_SECRET`` and an address can compute that account's password; whoever holds any
-number of passwords learns nothing of the secret or of another password (HKDF, RFC 5869). A new secret is a new
-password for every account.
+number of passwords learns nothing of the secret or of another password (HKDF, RFC 5869). A new secret gives
+every account a new password.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """A YAML text as plain data, or as a map of lines: the part of YAML 1.2 that a reviewed file needs.
 
 PyYAML's own loaders are not used, for three reasons: they keep the last of two equal keys without a word;
-they turn `no`, `12:30` and dates into what nobody wrote (YAML 1.1); composing every node costs five times what
-reading the parser's events costs. Anchors, aliases and tags are refused: a reviewer reads what is meant.
+they turn `no`, `12:30` and dates into what nobody wrote (YAML 1.1); composing every node costs five times
+what reading the parser's events costs. Anchors, aliases and tags are refused: a reviewer reads what is meant.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import yaml
@@ -63,7 +64,7 @@ class _Reader:
     def document(self) -> object:
         try:
             # The parser reads ahead, so its constructor already raises.
-            self._next = CParser(self._text).get_event
+            self._next: Callable[[], Any] = CParser(self._text).get_event
             self._next()  # the stream's start
             if type(self._next()) is yaml.StreamEndEvent:
                 raise SyntaxProblem(1, "the file is empty", "start from the fleet.yaml that is shipped")
@@ -84,7 +85,7 @@ class _Reader:
 
     def _value(self, event: Any, path: FieldPath, depth: int) -> object:
         if self._found is not None:
-            self._found.setdefault(path, event.start_mark.line + 1)
+            self._found.setdefault(path, _line(event))
         kind = type(event)
         if kind is yaml.AliasEvent or event.anchor is not None:
             _refuse(event, "anchors and aliases are not read here", "write the value out where it is used")
@@ -109,7 +110,7 @@ class _Reader:
             inner: FieldPath = path
             if self._found is not None:
                 inner = (*path, key)
-                self._found[inner] = event.start_mark.line + 1
+                self._found[inner] = _line(event)
             mapping[key] = self._value(self._next(), inner, depth)
         return mapping
 
@@ -134,14 +135,18 @@ def _plain(value: str) -> object:
 
 
 def _refuse(event: Any, wrong: str, right: str) -> NoReturn:
-    raise SyntaxProblem(event.start_mark.line + 1, wrong, right)
+    raise SyntaxProblem(_line(event), wrong, right)
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
 
 
 def _syntax(error: yaml.MarkedYAMLError) -> SyntaxProblem:
     mark = error.problem_mark or error.context_mark
     what = " ".join(part for part in (error.context, error.problem) if part)
     return SyntaxProblem(
-        getattr(mark, "line", 0) + 1,
+        mark.line + 1 if mark else 1,
         f"not YAML: {what}",
         "check indentation (spaces, no tabs), colons and quotes here and on the line above",
     )
