@@ -1,0 +1,23 @@
+"""What is dear to make and safe to keep outside a checkout: images and downloaded packages."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lab.process import LabError
+
+
+def cache_directory() -> Path:
+    """`$OUTREACH_CACHE`, else `$XDG_CACHE_HOME/outreach`, else `/var/cache/outreach`; made if missing."""
+    if "OUTREACH_CACHE" in os.environ:
+        path = Path(os.environ["OUTREACH_CACHE"])
+    elif "XDG_CACHE_HOME" in os.environ:
+        path = Path(os.environ["XDG_CACHE_HOME"], "outreach")
+    else:
+        path = Path("/var/cache/outreach")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabError(f"cannot make the cache {path}: {error.strerror}; set OUTREACH_CACHE") from None
+    return path.resolve()

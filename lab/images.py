@@ -1,0 +1,178 @@
+"""The disks hosts start from, built once and kept: a bare Debian 13, and a layer with what the far side runs.
+
+A bare host is what a provider hands over: systemd, key-only sshd, python3 (cloud-init brings it), no mail
+software. Images are directories, used as lower layers of an overlay and never written again; a changed recipe
+has a new name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.addresses import OPERATOR, PACKAGE_PROXY_PORT
+from lab.cache import cache_directory
+from lab.cgroup import Cgroup
+from lab.process import LabError, locked, run
+
+SUITE = "trixie"
+_BARE = (
+    "systemd-sysv dbus libpam-systemd openssh-server python3 sudo curl ca-certificates iproute2 "
+    "iputils-ping procps less nano dns-root-data"
+)
+_FAR_SIDE = (
+    "knot knot-dnsutils unbound postfix rspamd swaks libnet-ssleay-perl libio-socket-ssl-perl "
+    "libauthen-sasl-perl openssl"
+)
+_FAR_SIDE_UNITS = "knot unbound unbound-resolvconf postfix rspamd"
+_FREE_SPACE_NEEDED = 3 << 30
+_Build = Callable[[Path, int], None]
+"""Builds `layer` in the directory it is given; the descriptor holds the lock on the images."""
+
+# Runs on the finished tree ($1) before it is kept.
+_FINISH_BARE = f"""
+set -eu
+cd "$1"
+cat >etc/apt/apt.conf.d/90lab <<'END'
+Acquire::http::Proxy "http://{OPERATOR}:{PACKAGE_PROXY_PORT}";
+Acquire::Languages "none";
+END
+rm -f etc/apt/apt.conf.d/99mmdebstrap etc/resolv.conf etc/hostname etc/ssh/ssh_host_*
+echo 'PasswordAuthentication no' >etc/ssh/sshd_config.d/50-provider.conf
+# Host keys come with the host; timers that take apt's lock at any moment wait until a deploy enables them.
+find etc/systemd/system -name sshd-keygen.service -delete
+rm -f etc/systemd/system/timers.target.wants/apt-daily*.timer
+# The lab's own root hints and trust anchor replace this package's files; an upgrade is not to bring others.
+chroot . apt-mark -q hold dns-root-data
+chroot . apt-cache -q gencaches
+mkdir -p var/log/journal
+"""
+
+# Runs in a chroot-like container with this machine's network.
+_FINISH_FAR_SIDE = f"""
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
+apt-get -q -o Acquire::http::Proxy=false update
+apt-get -q -y -o Acquire::http::Proxy=false install --no-install-recommends {_FAR_SIDE}
+systemctl disable {_FAR_SIDE_UNITS}
+apt-get clean
+"""
+
+
+@dataclass(frozen=True)
+class Image:
+    """A kept image.
+
+    Args:
+        layers: its directories, topmost first, as overlayfs wants them.
+    """
+
+    layers: tuple[Path, ...]
+
+    @property
+    def lowerdir(self) -> str:
+        return ":".join(str(layer) for layer in self.layers)
+
+    def mirror_hosts(self) -> frozenset[str]:
+        """The host names its package sources name: the only ones the package cache may fetch from."""
+        sources = self.layers[-1] / "etc/apt"
+        text = "".join(
+            path.read_text() for path in sources.rglob("*") if path.suffix in {".list", ".sources"}
+        )
+        return frozenset(re.findall(r"https?://([^/\s:]+)", text))
+
+
+def bare(builders: Cgroup) -> Image:
+    """The bare Debian 13, built on first use (under a minute).
+
+    Args:
+        builders: the group the build runs in, so that a later call can end what a crash left.
+
+    Raises:
+        LabError: no space, or the mirror is not reached.
+    """
+    recipe = f"{SUITE}\n{_BARE}\n{_FINISH_BARE}"
+    return Image((_kept("bare", recipe, lambda target, lock: _build_bare(target, lock, builders)),))
+
+
+def far_side(base: Image, builders: Cgroup) -> Image:
+    """The bare image and, in a layer above it, the servers of the far side, all of them disabled."""
+    recipe = f"{base.layers[0].name}\n{_FINISH_FAR_SIDE}"
+    layer = _kept(
+        "far-side", recipe, lambda target, lock: _build_far_side(target, lock, base.layers[0], builders)
+    )
+    return Image((layer, *base.layers))
+
+
+def _kept(name: str, recipe: str, build: _Build) -> Path:
+    images = cache_directory() / "images"
+    images.mkdir(exist_ok=True)
+    kept = images / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+    if kept.is_dir():
+        return kept
+    with locked(images) as lock:  # two labs build one image once
+        if kept.is_dir():
+            return kept
+        work = images / "part"
+        shutil.rmtree(work, ignore_errors=True)
+        free = shutil.disk_usage(images).free
+        if free < _FREE_SPACE_NEEDED:
+            raise LabError(f"{images} has {free >> 20} MiB free; an image needs {_FREE_SPACE_NEEDED >> 20}")
+        work.mkdir()
+        try:
+            build(work, lock)
+        except LabError as error:
+            raise LabError(f"cannot build the {name} image from a Debian mirror: {error}") from None
+        (work / "layer").rename(kept)
+        shutil.rmtree(work)
+    return kept
+
+
+def _build_bare(work: Path, lock: int, builders: Cgroup) -> None:
+    hook = work / "finish"
+    hook.write_text(f"#!/bin/sh{_FINISH_BARE}")
+    hook.chmod(0o755)
+    mmdebstrap = [
+        "mmdebstrap",
+        "--variant=minbase",
+        f"--include={_BARE.replace(' ', ',')}",
+        "--skip=cleanup/apt/lists",  # a host's first `apt-get update` is then a matter of "nothing new"
+        '--aptopt=Acquire::Languages "none"',
+        "--dpkgopt=force-unsafe-io",
+        f"--customize-hook={hook}",
+        SUITE,
+        str(work / "layer"),
+    ]
+    _run_builder(mmdebstrap, lock, builders)
+
+
+def _build_far_side(work: Path, lock: int, base: Path, builders: Cgroup) -> None:
+    for directory in ("layer", "work", "root"):
+        (work / directory).mkdir()
+    machine = f"{builders.path.parent.name}-build"
+    script = f"""
+        set -eu
+        mount -t overlay overlay -o lowerdir={base},upperdir={work}/layer,workdir={work}/work {work}/root
+        umount -R /sys/fs/cgroup 2>/dev/null || true
+        mount -t cgroup2 none /sys/fs/cgroup
+        export SYSTEMD_NSPAWN_LOCK=0
+        exec systemd-nspawn --quiet --pipe --directory={work}/root --machine={machine} --register=no \\
+            --keep-unit --resolv-conf=replace-host --suppress-sync=yes sh -c "$0"
+    """
+    _run_builder(["sh", "-c", script, _FINISH_FAR_SIDE], lock, builders)
+
+
+def _run_builder(argv: list[str], lock: int, builders: Cgroup) -> None:
+    builders.create()
+    # In a mount namespace of its own, so that a killed build leaves no mount.
+    run(
+        builders.joining(["unshare", "--mount", *argv]),
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+        keep_open=(lock,),
+    )

@@ -1,0 +1,171 @@
+"""A lab as one thing: up, down, and what may be asked of it in between."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from lab import images
+from lab.addresses import CLOUDFLARE_PORT, CONTABO_PORT, HETZNER_PORT, OPERATOR, RESOLVER
+from lab.cgroup import Cgroup
+from lab.hosts import Hosts, HostSpec
+from lab.network import Network
+from lab.packages import PackageCache
+from lab.process import LabError, locked, run
+
+_OWN_HOSTS = ("dns", "mx", "stranger")
+
+
+class Lab:
+    """One lab: hosts, DNS and the far side in a network of its own. It implements :class:`lab.world.World`.
+
+    Any process of this machine may hold one, inside or outside the lab's network, several at a time.
+
+    Args:
+        state: directory of the lab's state; its path names the lab, so two checkouts have two labs.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self.state = state.resolve()
+        self.id = f"outreach-{hashlib.sha256(str(self.state).encode()).hexdigest()[:8]}"
+        self.network = Network(self.id)
+        self.cgroup = Cgroup(self.id)
+        self.hosts = Hosts(self.id, self.state / "hosts", self.network)
+        self.packages = PackageCache(self._group("squid"), self._group("relay"), self.state / "packages.log")
+
+    def up(self) -> None:
+        """Bring the lab up; one that is up stays, what a crash left of one is cleared first.
+
+        Raises:
+            LabError: not root, a kernel feature, a tool, disk space or the mirror is missing.
+        """
+        _require_root()
+        with self._alone():
+            if self.is_up():
+                return
+            self._clear()
+            try:
+                self._build_up()
+            except LabError:
+                self._clear()
+                raise
+
+    def down(self) -> None:
+        """End the lab and leave nothing of it: no process, mount, bridge, namespace, control group, file."""
+        _require_root()
+        with self._alone():
+            self._clear()
+
+    def is_up(self) -> bool:
+        """Whether `up` came to its end and what it started still runs."""
+        return (self.state / "ready").exists() and self.network.exists() and self.packages.running()
+
+    def environment(self) -> dict[str, str]:
+        """What operator processes find in their environment: endpoints, tokens and keys of this lab."""
+        try:
+            saved: dict[str, str] = json.loads((self.state / "environment.json").read_text())
+        except FileNotFoundError:
+            raise LabError("the lab is not up; run `outreach lab up`") from None
+        return saved
+
+    def operator_command(self, argv: Sequence[str]) -> list[str]:
+        """`argv`, made to run where operators are: in the lab's network, names resolved by the lab."""
+        if not self.network.exists():
+            raise LabError("the lab is not up; run `outreach lab up`")
+        return self.network.entering_as_operator(argv, self.state / "resolv.conf")
+
+    def ssh_command(self, host: str, argv: Sequence[str] = ()) -> list[str]:
+        """An ssh command line to a host with the lab's own key, its host key pinned."""
+        address = self.hosts.spec(host).addresses[0]
+        options = {
+            "IdentityFile": self.state / "ssh/id_ed25519",
+            "IdentitiesOnly": "yes",
+            "UserKnownHostsFile": self.state / "hosts" / host / "known_hosts",
+            "StrictHostKeyChecking": "yes",
+        }
+        flags = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+        return self.operator_command(["ssh", "-F", "none", *flags, f"root@{address}", *argv])
+
+    def run(
+        self, host: str, argv: Sequence[str], *, stdin: str = "", check: bool = True, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command on a host as root, past its network and sshd; see :meth:`lab.hosts.Hosts.run`."""
+        return self.hosts.run(host, argv, stdin=stdin, check=check, timeout=timeout)
+
+    def boot(self, host: str, ipv4: str, ssh_keys: Sequence[str]) -> None:
+        """Boot a bare host; see :class:`lab.world.World`."""
+        self._refuse_own(host)
+        self.hosts.boot(HostSpec(host, (ipv4,), tuple(ssh_keys)), images.bare(self._group("build")))
+
+    def destroy(self, host: str) -> None:
+        """End a host and forget its disk; see :class:`lab.world.World`."""
+        self._refuse_own(host)
+        self.hosts.destroy(host)
+
+    def power_off(self, host: str) -> None:
+        """Cut a host's power; its disk stays, and `boot` with the same arguments powers it up again."""
+        self.hosts.power_off(host)
+
+    def _refuse_own(self, host: str) -> None:
+        if host in _OWN_HOSTS:
+            raise LabError(f"{host} is a host of the lab itself; name yours otherwise")
+
+    def _group(self, name: str) -> Cgroup:
+        return Cgroup(f"{self.id}/{name}")
+
+    def _alone(self) -> AbstractContextManager[int]:
+        return locked(self.state.parent, busy=f"another `outreach lab` command is at work on {self.state}")
+
+    def _build_up(self) -> None:
+        base = images.bare(self._group("build"))
+        (self.state / "hosts").mkdir(parents=True, mode=0o755)
+        self._write_environment()
+        (self.state / "resolv.conf").write_text(f"nameserver {RESOLVER}\n")
+        self.network.up()
+        self.packages.up(self.network, base.mirror_hosts())
+        (self.state / "ready").touch()
+
+    def _write_environment(self) -> None:
+        key = self.state / "ssh/id_ed25519"
+        key.parent.mkdir(mode=0o700)
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.id, "-f", key])
+        contabo = f"http://{OPERATOR}:{CONTABO_PORT}"
+        environment = {
+            "HCLOUD_ENDPOINT": f"http://{OPERATOR}:{HETZNER_PORT}/v1",
+            "HCLOUD_TOKEN": secrets.token_hex(32),
+            "CLOUDFLARE_BASE_URL": f"http://{OPERATOR}:{CLOUDFLARE_PORT}/client/v4",
+            "CLOUDFLARE_API_TOKEN": secrets.token_urlsafe(30),
+            "CONTABO_API_URL": contabo,
+            "CONTABO_TOKEN_URL": f"{contabo}/auth/realms/contabo/protocol/openid-connect/token",
+            "CONTABO_CLIENT_ID": f"DE-{secrets.randbelow(10**8):08}",
+            "CONTABO_CLIENT_SECRET": secrets.token_urlsafe(24),
+            "CONTABO_API_USER": "operator@lab.example",
+            "CONTABO_API_PASSWORD": secrets.token_urlsafe(24),
+            "OUTREACH_SSH_KEY": str(key),
+            "OUTREACH_SECRET": secrets.token_hex(32),
+        }
+        path = self.state / "environment.json"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(environment, indent=1))
+
+    def _clear(self) -> None:
+        if self.cgroup.path.exists():
+            self.packages.down()
+        self.cgroup.kill()
+        self.network.down()
+        for leftover in Path("/run/systemd/nspawn").glob(f"*/{self.id}-*"):
+            shutil.rmtree(leftover)
+        if self.state.exists():
+            shutil.rmtree(self.state)
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise LabError("the lab boots hosts and needs root; run it as root or with sudo")
