@@ -83,37 +83,36 @@ def _domains(fleet: Fleet) -> Iterator[Finding]:
             )
         if domain.node is not None and domain.node not in known:
             near = get_close_matches(domain.node, names, 1)
-            right = f"did you mean {near[0]}?" if near else f"nodes here: {_some(names)}"
+            right = f"did you mean {near[0]}? " if near else ""
+            right += f"nodes here: {_some(names)}"
             yield Finding(("domains", at, "node"), f"there is no node {domain.node!r}", right)
 
 
 def _accounts(fleet: Fleet) -> Iterator[Finding]:
-    generated = 0
+    names, per_domain = len(fleet.accounts.names), fleet.accounts.per_domain
+    if per_domain > names:
+        yield _too_few(("accounts", "per_domain"), per_domain, names)
     for at, domain in enumerate(fleet.domains):
-        for local in _ROLE_MAIL & domain.accounts.keys():
+        path = ("domains", at)
+        for local in sorted(_ROLE_MAIL & domain.accounts.keys()):
             yield Finding(
-                ("domains", at, "accounts", local),
-                f"{local}@ is kept for the domain's owner",
-                "choose another name",
+                (*path, "accounts", local), f"{local}@ is kept for the domain's owner", "choose another name"
             )
-        if domain.accounts:
-            if domain.accounts_per_domain is not None:
-                yield Finding(
-                    ("domains", at, "accounts_per_domain"),
-                    "the domain names its own accounts",
-                    "keep one of the two",
-                )
+        if domain.accounts_per_domain is None:
             continue
-        count = domain.accounts_per_domain or fleet.accounts.per_domain
-        generated = max(generated, count)
-        if count == 0:
+        if domain.accounts:
             yield Finding(
-                ("domains", at), f"{domain.name} has no account", "set accounts.per_domain or list accounts"
+                (*path, "accounts_per_domain"), "the domain lists its own accounts", "keep one of the two"
             )
-        elif domain.accounts_per_domain and count > len(fleet.accounts.names):
-            yield _too_few(("domains", at, "accounts_per_domain"), count, len(fleet.accounts.names))
-    if fleet.accounts.per_domain > len(fleet.accounts.names):
-        yield _too_few(("accounts", "per_domain"), fleet.accounts.per_domain, len(fleet.accounts.names))
+        elif domain.accounts_per_domain > names:
+            yield _too_few((*path, "accounts_per_domain"), domain.accounts_per_domain, names)
+    empty = [domain.name for domain in fleet.domains if not (domain.accounts or domain.accounts_per_domain)]
+    if empty and not per_domain:
+        yield Finding(
+            ("accounts",),
+            f"{len(empty)} domains have no account, {empty[0]} for one",
+            "set per_domain, or list accounts under the domain",
+        )
     yield from _names(fleet)
 
 
@@ -176,48 +175,43 @@ def _capacity(fleet: Fleet) -> Iterator[Finding]:
     nodes = list(expand(fleet))
     sizes = [len(boxes) for boxes in mailboxes(fleet)]
     _, homeless = place(fleet, nodes, sizes)
-    if not homeless:
-        return
     largest = max(node.max_accounts for node in nodes)
     pinned = [at for at in homeless if fleet.domains[at].node is not None]
     too_large = [at for at in homeless if sizes[at] > largest]
     for at in pinned:
-        node = next(node for node in nodes if node.name == fleet.domains[at].node)
+        domain = fleet.domains[at]
+        node = next(node for node in nodes if node.name == domain.node)
         yield Finding(
             ("domains", at, "node"),
-            f"{node.name} has no room left for {fleet.domains[at].name}: it takes "
-            f"{node.max_domains} domains and {node.max_accounts} accounts",
-            "pin it elsewhere or raise the node's max_*",
+            f"{node.name} is full: it takes {node.max_domains} domains and {node.max_accounts} accounts",
+            f"pin {domain.name} elsewhere, or raise the node's max_domains or max_accounts",
         )
-    for at in too_large:
+    if too_large:
+        at = too_large[0]
         yield Finding(
             ("domains", at),
-            f"{fleet.domains[at].name} has {sizes[at]} accounts, the largest node takes {largest}",
-            "raise limits.accounts_per_node or give it fewer accounts",
+            f"{fleet.domains[at].name} has {sizes[at]} accounts, and the largest node takes {largest}",
+            "raise limits.accounts_per_node or give the domain fewer",
         )
-    if not pinned and not too_large:
+    elif homeless and not pinned:
         yield _full(fleet, nodes, sizes)
 
 
 def _full(fleet: Fleet, nodes: list[Server], sizes: list[int]) -> Finding:
-    """Say which limit is short, and by how many nodes like the last one."""
-    extra = 0
-    homeless = [0]
-    more = list(nodes)
-    while homeless:
-        extra += 1
-        more.append(replace(nodes[-1], name=f"+{extra}"))
-        _, homeless = place(fleet, more, sizes)
+    """Say which limit is short, and how many more nodes would do."""
+    largest = max(nodes, key=lambda node: node.max_accounts)
+    spare = [replace(largest, name=f"+{number}") for number in range(len(sizes))]
+    places, _ = place(fleet, [*nodes, *spare], sizes)
+    extra = len({at for at in places if at is not None and at >= len(nodes)})
     room = sum(node.max_domains for node in nodes)
     if room < len(sizes):
-        wrong, knob = f"{len(sizes)} domains, room for {room}", "limits.domains_per_node"
+        wrong, knob = f"{len(sizes):,} domains, room for {room:,}", "limits.domains_per_node"
     else:
         room = sum(node.max_accounts for node in nodes)
-        wrong = f"{sum(sizes)} accounts, room for {room}"
+        wrong, knob = f"{sum(sizes):,} accounts, room for {room:,}", "limits.accounts_per_node"
         if room >= sum(sizes):
-            wrong += ", but not in pieces of a whole domain"
-        knob = "limits.accounts_per_node"
-    return Finding(("domains",), wrong, f"add {extra} node{'s' * (extra > 1)} or raise {knob}")
+            wrong += ", but not for whole domains"
+    return Finding(("domains",), wrong, f"add {extra:,} node{'s' * (extra > 1)} or raise {knob}")
 
 
 def _twice(named: Iterable[tuple[Hashable, FieldPath]], wrong: str, right: str) -> Iterator[Finding]:

@@ -143,8 +143,10 @@ def _line(event: Any) -> int:
 
 
 def _syntax(error: yaml.MarkedYAMLError) -> SyntaxProblem:
-    mark = error.problem_mark or error.context_mark
     what = " ".join(part for part in (error.context, error.problem) if part)
+    # What is never closed is found missing at the end of the file; where it began helps more.
+    unclosed = error.context_mark is not None and "end of stream" in what
+    mark = error.context_mark if unclosed else error.problem_mark
     return SyntaxProblem(
         mark.line + 1 if mark else 1,
         f"not YAML: {what}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, get_args
@@ -65,6 +66,8 @@ def _finding(detail: ErrorDetails) -> Finding:
     if kind in {"enum", "literal_error"}:
         return _choice(path, detail["input"], context["expected"])
     wrong, right = _value(kind, context)
+    if detail["input"] is None:
+        return Finding(path, "empty", right)
     return Finding(path, f"{_shown(detail['input'])} {wrong}", right)
 
 
@@ -90,19 +93,18 @@ def _unknown_key(path: FieldPath) -> Finding:
 
 
 def _choice(path: FieldPath, value: object, expected: str) -> Finding:
-    near = get_close_matches(
-        str(value).lower(), expected.replace("'", "").replace(" or ", ", ").split(", "), 1
-    )
+    choices = re.findall(r"'([^']+)'", expected)
+    near = get_close_matches(value.lower(), choices, 1) if isinstance(value, str) else []
     hint = f"did you mean {near[0]}? " if near else ""
-    return Finding(path, f"{_shown(value)} is not known here", f"{hint}write {expected}")
+    return Finding(path, f"{_shown(value)} is none of the choices", f"{hint}write {expected}")
 
 
 def _shown(value: object) -> str:
     if isinstance(value, dict):
         return "a block of keys"
     if isinstance(value, list):
-        return "a list"
-    text = "empty" if value is None else repr(value)
+        return "this list" if value else "an empty list"
+    text = repr(value)
     return text if len(text) <= 60 else f"{text[:56]}...'"
 
 
@@ -141,5 +143,5 @@ _BOUNDS = {
     "less_than_equal": ("too large", "le", "write {} or less"),
     "string_too_short": ("too short", "min_length", "write {} characters or more"),
     "string_too_long": ("too long", "max_length", "write {} characters or less"),
-    "too_short": ("too short", "min_length", "write {} entry or more"),
+    "too_short": ("too short", "min_length", "it takes {} or more"),
 }

@@ -18,6 +18,7 @@ from inventory.addresses import resolve
 def _hosts() -> tuple[Host, ...]:
     path = Path(os.environ.get("OUTREACH_FLEET") or "fleet.yaml")
     key = os.environ.get("OUTREACH_SSH_KEY")
+    key = str(Path(key).expanduser()) if key else None
     try:
         allocation = allocate(load_fleet(path))
         return hosts(allocation, resolve(allocation), known_hosts=known_hosts_file(path), ssh_key=key)

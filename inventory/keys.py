@@ -7,10 +7,10 @@ import binascii
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from inventory.problems import Finding
+from inventory.problems import FieldPath, Finding
 
-_FIELD = ("operators", "ssh_keys")
-_RIGHT = "paste one line like `ssh-ed25519 AAAA... name`, or name a .pub file"
+_FIELD: FieldPath = ("operators", "ssh_keys")
+_RIGHT = "write one line like `ssh-ed25519 AAAA... name`, or name a .pub file"
 _TYPES = {
     "ssh-ed25519",
     "ssh-rsa",
@@ -32,31 +32,39 @@ def read_keys(
         folder: where a relative path starts.
         environ: the environment.
     """
-    wanted = list(entries)
+    wanted = {(*_FIELD, index): entry.strip() for index, entry in enumerate(entries)}
     private = environ.get("OUTREACH_SSH_KEY")
     if not wanted and private:
-        wanted = [str(Path(f"{private}.pub").absolute())]
-    keys: list[str] = []
+        wanted = {_FIELD: f"{Path(private).expanduser().absolute()}.pub"}
+    keys: dict[str, str] = {}
     findings: list[Finding] = []
-    for index, entry in enumerate(wanted):
-        path = (*_FIELD, index)
-        key = entry.strip()
-        if key.endswith(".pub") and not key.startswith(tuple(f"{kind} " for kind in _TYPES)):
-            file = folder / Path(key).expanduser()
-            try:
-                key = file.read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "not text"
-                findings.append(Finding(path, f"{file} cannot be read ({reason})", _RIGHT))
-                continue
-        wrong = _fault(key)
-        if wrong:
-            findings.append(Finding(path, wrong, _RIGHT))
-        elif key.split()[1] in {known.split()[1] for known in keys}:
+    for path, entry in wanted.items():
+        try:
+            key = _key(entry, folder)
+        except ValueError as error:
+            findings.append(Finding(path, str(error), _RIGHT))
+            continue
+        if key.split()[1] in keys:
             findings.append(Finding(path, "the same key is listed twice", "remove one"))
-        else:
-            keys.append(key)
-    return tuple(keys), findings
+        keys[key.split()[1]] = key
+    return tuple(keys.values()), findings
+
+
+def _key(entry: str, folder: Path) -> str:
+    """The key that an entry gives or names. Raises ValueError with what is wrong."""
+    key = entry
+    if key.endswith(".pub") and not key.startswith(tuple(f"{kind} " for kind in _TYPES)):
+        file = folder / Path(key).expanduser()
+        try:
+            key = file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ValueError(f"{file} cannot be read ({error.strerror})") from None
+        except UnicodeDecodeError:
+            raise ValueError(f"{file} is not text") from None
+    wrong = _fault(key)
+    if wrong:
+        raise ValueError(wrong)
+    return key
 
 
 def _fault(key: str) -> str | None:
