@@ -1,7 +1,7 @@
 """What a fleet costs a month: one line a component, subtotals and a total that are sums of those lines.
 
-Each line is rounded to the cent where it is made, as an invoice's lines are; nothing is rounded after that, so
-the lines add up to the totals in every format.
+Each line is rounded to the cent where it is made, as the lines of an invoice are; nothing is rounded after
+that, so the lines add up to the totals in every format.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ class Scope:
         return component not in self.without and (default or component in self.also)
 
 
+BY_DEFAULT = Scope()
 EVERYTHING = Scope(also=frozenset(SERVICES))
 
 
@@ -189,7 +190,7 @@ class Budget(Result):
         return total
 
 
-def budget(holdings: Holdings, book: PriceBook, scope: Scope = Scope()) -> Budget:
+def budget(holdings: Holdings, book: PriceBook, scope: Scope = BY_DEFAULT) -> Budget:
     """What a fleet costs a month, line by line.
 
     Args:

@@ -23,7 +23,7 @@ def _digits(places: int) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": rf"^-?[0-9]+\.[0-9]{{{places}}}$"})
 
 
-def _fixed(money: Monthly | Yearly | Once) -> str:
+def _fixed(money: Monthly | Yearly) -> str:
     return money.fixed()
 
 
@@ -33,8 +33,8 @@ MonthlyCents = Annotated[InstanceOf[Monthly], PlainSerializer(_fixed), _digits(2
 YearlyCents = Annotated[InstanceOf[Yearly], PlainSerializer(_fixed), _digits(2)]
 """Money a year, in JSON a string with two decimals."""
 
-PieceCents = Annotated[InstanceOf[Once], PlainSerializer(_fixed), _digits(2)]
-"""Money for one piece, in JSON a string with two decimals."""
+PerThousand = Annotated[InstanceOf[Once], PlainSerializer(lambda money: money.fixed(4)), _digits(4)]
+"""Money for 1,000 mails, in JSON a string with four decimals."""
 
 MailPrice = Annotated[
     InstanceOf[Once], PlainSerializer(lambda money: money.fixed(MAIL_PLACES)), _digits(MAIL_PLACES)
@@ -43,3 +43,6 @@ MailPrice = Annotated[
 
 Tenths = Annotated[Decimal, PlainSerializer(lambda number: f"{round_half_up(number, 1):f}"), _digits(1)]
 """A plain number, in JSON a string with one decimal: percents and ratios."""
+
+PerUnit = Annotated[InstanceOf[Monthly], PlainSerializer(lambda money: money.fixed(4)), _digits(4)]
+"""Money a month for one account or the like, in JSON a string with four decimals."""
