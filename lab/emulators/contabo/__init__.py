@@ -1,0 +1,1 @@
+"""Contabo API v1, emulated (api.contabo.com)."""
