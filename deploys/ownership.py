@@ -40,17 +40,17 @@ class Identity:
         return f"managed-by={MANAGED_BY} fleet={self.fleet}"
 
     @property
-    def prefix(self) -> str:
-        """How our names begin where a vendor has no labels. No label holds a dot: no two fleets collide."""
-        return f"{MANAGED_BY}.{self.fleet}."
+    def suffix(self) -> str:
+        """How our names end where a vendor has no labels. No label holds a dot: no two fleets collide."""
+        return f".{self.fleet}.{MANAGED_BY}"
 
     def named(self, part: str) -> str:
-        """Our name of a thing, such as a Contabo server's display name: `outreach.seed.n1`."""
-        return self.prefix + part
+        """Our name of a thing, such as a Contabo server's display name: `n1.seed.outreach`."""
+        return part + self.suffix
 
     def part(self, name: str) -> str | None:
         """What :meth:`named` was given, or None if the name is not ours."""
-        return name.removeprefix(self.prefix) if name.startswith(self.prefix) else None
+        return name.removesuffix(self.suffix) if name.endswith(self.suffix) else None
 
     def key_name(self, public_key: str) -> str:
         """Our name of an SSH key: its content is in the name, where a vendor's list does not show it."""

@@ -164,6 +164,7 @@ class Plan:
         problems: what a person must settle first, such as something that others made where ours must go.
             Nothing of that host or zone is planned.
         drift: where the file and the world differ in what is never changed, such as a server's type.
+        notes: what is left for a person to do elsewhere; no part of the checksum.
     """
 
     fleet: str
@@ -173,6 +174,7 @@ class Plan:
     waiting: tuple[Change, ...] = ()
     problems: tuple[Finding, ...] = ()
     drift: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def count(self, action: Action) -> int:
         """How many changes of this action there are."""

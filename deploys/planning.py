@@ -13,8 +13,12 @@ from deploys.dns.records import address_of, dkim_of
 from deploys.plan import Action, Area, Change, Cost, Finding, Kind, Plan, Scope
 from deploys.symbolic import Symbolic, without
 from deploys.wanted import wanted
-from deploys.world import Current, Facts, Server, Wanted
+from deploys.world import Current, Facts, Hosted, Server, Wanted
 from inventory.allocation import Allocation
+
+
+SHOWN = 3
+"""Names listed before the rest is counted."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ def draw(
         waiting=tuple(waiting),
         problems=tuple(_limited(problems, scope, allocation)),
         drift=tuple(_limited(found.drift, scope, allocation)) if Area.SERVERS in scope.only else (),
+        notes=tuple(_undelegated(current.hosted)) if Area.DNS in scope.only else (),
     )
 
 
@@ -118,6 +123,16 @@ def node_changes(allocation: Allocation, facts: Facts, found: Difference, view: 
                 after={"changes": lines},
                 hosts=(server.name,),
             )
+
+
+def _undelegated(hosted: Hosted) -> Iterator[str]:
+    """Zones that no resolver is sent to yet, by the name servers to set at their registrar."""
+    zones: dict[tuple[str, ...], list[str]] = {}
+    for zone, servers in hosted.undelegated.items():
+        zones.setdefault(servers, []).append(zone)
+    for servers, names in zones.items():
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        yield f"set the name servers {', '.join(servers)} at the registrar of {', '.join(names[:SHOWN])}{more}"
 
 
 def digest(current: Current, goal: Wanted) -> str:

@@ -22,6 +22,7 @@ def text_lines(plan: Plan) -> Iterator[str]:
             yield from _change_lines(change)
         yield ""
     yield from _waiting_lines(plan.waiting)
+    yield from plan.notes
     for found in plan.drift:
         yield f"! {found.message}"
     yield summary(plan)
@@ -32,7 +33,7 @@ def markdown(plan: Plan) -> str:
     lines = [f"### Fleet `{plan.fleet}`", "", f"**{summary(plan)}**", ""]
     lines += [f"- :x: {found.message}" for found in plan.problems]
     lines += [f"- :warning: {found.message}" for found in plan.drift]
-    lines += [f"- :hourglass: {line}" for line in _waiting_lines(plan.waiting)]
+    lines += [f"- :hourglass: {line}" for line in (*_waiting_lines(plan.waiting), *plan.notes)]
     costs = [(cost.label, cost.monthly) for change in plan.changes for cost in change.costs]
     if costs:
         lines += ["", "| monthly | for |", "| ---: | --- |"]
@@ -169,4 +170,8 @@ def _waiting_lines(waiting: Sequence[Change]) -> Iterator[str]:
     for one, many, area, hole in kinds:
         count = sum(any(h.what.startswith(hole) for h in change.unknowns) for change in waiting)
         if count:
-            yield f"{count} {one if count == 1 else many} {'waits' if count == 1 else 'wait'} for their {area}"
+            yield (
+                f"{count} {one} waits for its {area}"
+                if count == 1
+                else f"{count} {many} wait for their {area}"
+            )

@@ -33,7 +33,7 @@ class PlanError(ValueError):
 
 
 def checksum(plan: Plan) -> str:
-    """SHA-256 over the world as read and everything the plan says: equal plans of an equal world are equal."""
+    """SHA-256 over the world as read and all that the plan says: the same world, the same plan."""
     content = _content(plan)
     return "sha256:" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -48,6 +48,7 @@ def dump(plan: Plan) -> dict[str, Any]:
             "unpriced": list(plan.unpriced),
             "pending": plan.pending,
         },
+        "notes": list(plan.notes),
         "checksum": checksum(plan),
     }
 
@@ -135,6 +136,7 @@ def _plan(data: Mapping[str, Any]) -> Plan:
         waiting=tuple(map(_read_change, data["waiting"])),
         problems=tuple(Finding(**found) for found in data["problems"]),
         drift=tuple(Finding(**found) for found in data["drift"]),
+        notes=tuple(data["notes"]),
     )
 
 

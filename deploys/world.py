@@ -137,10 +137,12 @@ class Hosted:
     Args:
         zones: records by zone, of the zones in our account.
         elsewhere: account ids by zone, of zones the token can see in other accounts.
+        undelegated: the name servers to set at the registrar, by zone nobody is sent to yet.
     """
 
     zones: Mapping[str, tuple[Held[Record], ...]] = field(default_factory=dict)
     elsewhere: Mapping[str, str] = field(default_factory=dict)
+    undelegated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -85,8 +85,10 @@ def zone_difference(
         present = there.pop(slot(record), [])
         foreign = [item for item in present if not item.owned and not _adopted(item.value, adopt)]
         clash = [item for item in foreign if item.value.value != record.value]
-        if record.name in aliases and not aliases[record.name].owned:
-            clash.append(aliases[record.name])
+        alias = aliases.get(record.name)
+        # Cloudflare flattens an alias at the apex, which may stand beside anything but an address.
+        if alias and not alias.owned and (record.name != zone or record.type in ("A", "AAAA")):
+            clash.append(alias)
         if clash:
             conflicts.append(Finding(zone, _conflict(record, clash[0].value)))
             continue
