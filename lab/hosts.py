@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -66,12 +66,16 @@ class Hosts:
         lab: the lab's id; control groups and machine names carry it.
         directory: where their disks and descriptions live.
         network: where they are plugged in.
+        everywhere: files that every new host has on its disk, by path.
     """
 
-    def __init__(self, lab: str, directory: Path, network: Network) -> None:
+    def __init__(
+        self, lab: str, directory: Path, network: Network, everywhere: Callable[[], Mapping[str, str]]
+    ) -> None:
         self.lab = lab
         self.directory = directory
         self.network = network
+        self.everywhere = everywhere
 
     def names(self) -> list[str]:
         """Every host that exists, booted or not."""
@@ -198,7 +202,7 @@ class Hosts:
         for part in ("work", "root"):
             (directory / part).mkdir(parents=True)
         disk = Disk(directory / "upper", image)
-        for path, text in _identity(spec).items():
+        for path, text in {**_identity(spec), **self.everywhere()}.items():
             disk.write(path, text)
         disk.enable("systemd-networkd.service")
         if software:

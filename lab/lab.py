@@ -13,12 +13,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from lab import images
-from lab.addresses import CLOUDFLARE_PORT, CONTABO_PORT, HETZNER_PORT, OPERATOR, RESOLVER
+from lab.addresses import CLOUDFLARE_PORT, CONTABO_PORT, HETZNER_PORT, NAMESERVER, OPERATOR, RESOLVER
 from lab.cgroup import Cgroup
+from lab.dns import Dns
 from lab.hosts import Hosts, HostSpec
 from lab.network import Network
 from lab.packages import PackageCache
 from lab.process import LabError, locked, run
+from lab.world import ResourceRecord
 
 _OWN_HOSTS = ("dns", "mx", "stranger")
 
@@ -37,7 +39,8 @@ class Lab:
         self.id = f"outreach-{hashlib.sha256(str(self.state).encode()).hexdigest()[:8]}"
         self.network = Network(self.id)
         self.cgroup = Cgroup(self.id)
-        self.hosts = Hosts(self.id, self.state / "hosts", self.network)
+        self.hosts = Hosts(self.id, self.state / "hosts", self.network, self._host_files)
+        self.dns = Dns(self.state / "dns", self.hosts)
         self.packages = PackageCache(self._group("squid"), self._group("relay"), self.state / "packages.log")
 
     def up(self) -> None:
@@ -109,6 +112,18 @@ class Lab:
         self._refuse_own(host)
         self.hosts.destroy(host)
 
+    def set_ptr(self, ipv4: str, name: str | None) -> None:
+        """Hold a PTR; see :class:`lab.world.World`."""
+        self.dns.set_ptr(ipv4, name)
+
+    def publish(self, zone: str, records: Sequence[ResourceRecord]) -> None:
+        """Serve a zone, TTLs cut to 5 s; see :class:`lab.world.World`."""
+        self.dns.publish(zone, records)
+
+    def withdraw(self, zone: str) -> None:
+        """Stop serving a zone; see :class:`lab.world.World`."""
+        self.dns.withdraw(zone)
+
     def power_off(self, host: str) -> None:
         """Cut a host's power; its disk stays, and `boot` with the same arguments powers it up again."""
         self.hosts.power_off(host)
@@ -116,6 +131,9 @@ class Lab:
     def _refuse_own(self, host: str) -> None:
         if host in _OWN_HOSTS:
             raise LabError(f"{host} is a host of the lab itself; name yours otherwise")
+
+    def _host_files(self) -> dict[str, str]:
+        return self.dns.host_files()
 
     def _group(self, name: str) -> Cgroup:
         return Cgroup(f"{self.id}/{name}")
@@ -125,11 +143,16 @@ class Lab:
 
     def _build_up(self) -> None:
         base = images.bare(self._group("build"))
-        (self.state / "hosts").mkdir(parents=True, mode=0o755)
+        self.state.mkdir(mode=0o700)
+        (self.state / "hosts").mkdir()
         self._write_environment()
         (self.state / "resolv.conf").write_text(f"nameserver {RESOLVER}\n")
         self.network.up()
         self.packages.up(self.network, base.mirror_hosts())
+        far_side = images.far_side(base, self._group("build"))
+        key = (self.state / "ssh/id_ed25519.pub").read_text().strip()
+        software = self.dns.prepare()
+        self.hosts.boot(self.dns.spec((NAMESERVER, RESOLVER), (key,)), far_side, software)
         (self.state / "ready").touch()
 
     def _write_environment(self) -> None:
@@ -156,8 +179,6 @@ class Lab:
         path.write_text(json.dumps(environment, indent=1))
 
     def _clear(self) -> None:
-        if self.cgroup.path.exists():
-            self.packages.down()
         self.cgroup.kill()
         self.network.down()
         for leftover in Path("/run/systemd/nspawn").glob(f"*/{self.id}-*"):

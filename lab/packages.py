@@ -1,7 +1,8 @@
 """Packages for hosts that have no route out: a caching proxy outside the lab's network, its door inside.
 
 squid runs in this machine's own network and fetches from the image's mirrors alone; systemd-socket-proxyd
-carries connections to it from a socket in the lab's namespace. Both end with the lab, the cache stays.
+carries connections to it from a socket in the lab's namespace. Both are killed with the lab; the store stays,
+and is whole: squid enters a file in its index once it is complete.
 """
 
 from __future__ import annotations
@@ -9,12 +10,10 @@ from __future__ import annotations
 import fcntl
 import os
 import pwd
-import signal
 import socket
 import stat
 import time
 from collections.abc import Collection
-from contextlib import suppress
 from pathlib import Path
 
 from lab.addresses import OPERATOR, PACKAGE_PROXY_PORT
@@ -50,7 +49,6 @@ netdb_filename none
 pinger_enable off
 forwarded_for delete
 via off
-shutdown_lifetime 0 seconds
 """
 
 
@@ -80,17 +78,6 @@ class PackageCache:
         listen = ["systemd-socket-activate", "-l", f"{OPERATOR}:{PACKAGE_PROXY_PORT}"]
         relay = ["nsenter", f"--net={outside}", _PROXYD, f"127.0.0.1:{port}"]
         self.relay.start(network.entering([*listen, *relay]), self.log)
-
-    def down(self) -> None:
-        """End both, squid in good order so that its store stays whole; they need not run."""
-        for pid in self.squid.pids():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + 3
-        while self.squid.populated() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        self.squid.kill()
-        self.relay.kill()
 
     def running(self) -> bool:
         """Whether both still run."""

@@ -5,13 +5,16 @@
 set -eu
 directory=$1 lower=$2 machine=$3 hostname=$4
 shift 4
-mount -t overlay overlay -o "lowerdir=$lower,upperdir=$directory/upper,workdir=$directory/work" "$directory/root"
+# Volatile: no disk flushes (nothing here outlives this machine), so packages install several times quicker. The kernel
+# marks such a layer against use after a crash of the machine; a host that merely ended left it whole.
+rm -rf "$directory/work/work/incompat"
+mount -t overlay overlay "$directory/root" \
+    -o "volatile,lowerdir=$lower,upperdir=$directory/upper,workdir=$directory/work"
 # On a hybrid machine nspawn would take the old hierarchies; the host is to see version 2 alone, as on any Debian 13.
 umount -R /sys/fs/cgroup 2>/dev/null || true
 mount -t cgroup2 none /sys/fs/cgroup
 # Its lock files would survive a kill; the host's directory is ours alone.
 export SYSTEMD_NSPAWN_LOCK=0
-# No disk flushes: nothing here is to outlive this machine, and package installs are several times quicker.
 exec systemd-nspawn --quiet --boot --directory="$directory/root" --machine="$machine" --hostname="$hostname" \
     --register=no --keep-unit --network-bridge=br0 --resolv-conf=off --timezone=off --link-journal=no \
-    --console=passive --suppress-sync=yes "$@"
+    --console=passive "$@"
