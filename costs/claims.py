@@ -85,7 +85,7 @@ class Claims(_Data):
             fullest_domain=accounts // domains,
             most_domains=domains // nodes,
             proxies=Proxied("iproyal", "4g", size["proxies"]),
-            caps=Caps(size["mails_per_account"], accounts // nodes, domains // nodes),
+            caps=Caps(size["mails_per_account"], accounts // nodes, domains // nodes, accounts, domains),
             warmup=tuple(WarmupStage(days=7, mails_per_day=week.mails) for week in self.warmup),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Self
 
 from inventory import Allocation, WarmupStage
@@ -43,11 +44,15 @@ class Caps:
         mails_per_account: mails an account may send a day, once warm.
         accounts_per_node: accounts a node may hold.
         domains_per_node: domains a node may hold.
+        accounts: accounts all nodes may hold together; a node may have a cap of its own.
+        domains: domains all nodes may hold together.
     """
 
     mails_per_account: int
     accounts_per_node: int
     domains_per_node: int
+    accounts: int
+    domains: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +104,11 @@ class Holdings:
             if (wanted := fleet.proxies)
             else None,
             caps=Caps(
-                fleet.limits.mails_per_account_per_day,
-                fleet.limits.accounts_per_node,
-                fleet.limits.domains_per_node,
+                mails_per_account=fleet.limits.mails_per_account_per_day,
+                accounts_per_node=max(node.max_accounts for node in allocation.nodes),
+                domains_per_node=max(node.max_domains for node in allocation.nodes),
+                accounts=sum(node.max_accounts for node in allocation.nodes),
+                domains=sum(node.max_domains for node in allocation.nodes),
             ),
             warmup=fleet.warmup,
         )
@@ -115,6 +122,11 @@ class Holdings:
     def proxy_count(self) -> int:
         """How many proxies."""
         return self.proxies.count if self.proxies else 0
+
+    @property
+    def per_domain(self) -> Decimal:
+        """Accounts of a domain, on average."""
+        return Decimal(self.accounts) / self.domains
 
     @property
     def mails_per_day(self) -> int:
@@ -148,6 +160,11 @@ class Holdings:
             fullest_node=_share(1, accounts, wanted),
             fullest_domain=_share(1, accounts, domains),
             most_domains=_share(1, domains, wanted),
+            caps=replace(
+                self.caps,
+                accounts=self.caps.accounts * wanted // self.node_count,
+                domains=self.caps.domains * wanted // self.node_count,
+            ),
             proxies=self.proxies
             and replace(self.proxies, count=_share(self.proxies.count, accounts, self.accounts)),
         )

@@ -106,8 +106,8 @@ def saving(holdings: Holdings, book: PriceBook, scope: Scope = BY_DEFAULT) -> Sa
     """From which size on an account costs less than today, proved for every larger size.
 
     At n accounts the fleet costs at most `flat + n * average + spare`: each kind is rounded up by less than
-    one piece. Where that falls below today's cost of n accounts, saving is certain at every larger size; up to
-    there each size at which something is bought is looked at: between purchases an account's cost only falls.
+    one piece. Where that falls below today's cost of n accounts, saving is certain at every larger size; up
+    to there each size with a purchase is looked at: between purchases an account's cost only falls.
     """
     costs = budget(holdings, book, scope)
     pieces = _pieces(holdings, book, scope)

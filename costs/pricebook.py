@@ -38,6 +38,8 @@ class Kind(StrEnum):
     SERVICE = "service"
     SEAT = "seat"
     SAAS = "saas"
+    PEER_MAILBOX = "peer-mailbox"  # what others ask for one mailbox
+    PEER_MAILS = "peer-mails"  # what a whole stack of others costs for 1,000 mails
     QUOTE = "quote"  # said in the source, but part of no budget: only the audit reads it
 
 

@@ -44,5 +44,8 @@ MailPrice = Annotated[
 Tenths = Annotated[Decimal, PlainSerializer(lambda number: f"{round_half_up(number, 1):f}"), _digits(1)]
 """A plain number, in JSON a string with one decimal: percents and ratios."""
 
+Hundredths = Annotated[Decimal, PlainSerializer(lambda number: f"{round_half_up(number):f}"), _digits(2)]
+"""A plain number, in JSON a string with two decimals: loads and limits."""
+
 PerUnit = Annotated[InstanceOf[Monthly], PlainSerializer(lambda money: money.fixed(4)), _digits(4)]
 """Money a month for one account or the like, in JSON a string with four decimals."""
