@@ -61,6 +61,7 @@ echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-se
 apt-get -q -o Acquire::http::Proxy=false update
 apt-get -q -y -o Acquire::http::Proxy=false install --no-install-recommends {_FAR_SIDE}
 systemctl disable {_FAR_SIDE_UNITS}
+useradd --uid 5000 --user-group --no-create-home --shell /usr/sbin/nologin vmail
 apt-get clean
 """
 

@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,10 +17,11 @@ from lab import images
 from lab.addresses import CLOUDFLARE_PORT, CONTABO_PORT, HETZNER_PORT, NAMESERVER, OPERATOR, RESOLVER
 from lab.cgroup import Cgroup
 from lab.dns import Dns
+from lab.far_side import FarSide
 from lab.hosts import Hosts, HostSpec
 from lab.network import Network
 from lab.packages import PackageCache
-from lab.process import LabError, locked, run
+from lab.process import LabError, last_line, locked, run
 from lab.world import ResourceRecord
 
 _OWN_HOSTS = ("dns", "mx", "stranger")
@@ -41,6 +43,7 @@ class Lab:
         self.cgroup = Cgroup(self.id)
         self.hosts = Hosts(self.id, self.state / "hosts", self.network, self._host_files)
         self.dns = Dns(self.state / "dns", self.hosts)
+        self.far_side = FarSide(self.state / "mail", self.dns)
         self.packages = PackageCache(self._group("squid"), self._group("relay"), self.state / "packages.log")
 
     def up(self) -> None:
@@ -151,9 +154,28 @@ class Lab:
         self.packages.up(self.network, base.mirror_hosts())
         far_side = images.far_side(base, self._group("build"))
         key = (self.state / "ssh/id_ed25519.pub").read_text().strip()
-        software = self.dns.prepare()
-        self.hosts.boot(self.dns.spec((NAMESERVER, RESOLVER), (key,)), far_side, software)
+        self.hosts.boot(self.dns.spec((NAMESERVER, RESOLVER), (key,)), far_side, self.dns.prepare())
+        receiver, stranger = self.far_side.specs((key,))
+        self.hosts.boot(receiver, far_side, self.far_side.prepare())
+        self.hosts.boot(stranger, far_side)
+        self._await_unit("dns", "knot")
+        self.far_side.publish()
+        self._await_unit("dns", "unbound")
+        self._await_unit("mx", "postfix")
         (self.state / "ready").touch()
+
+    def _await_unit(self, host: str, unit: str) -> None:
+        deadline = time.monotonic() + 30
+        while True:
+            state = self.hosts.run(host, ["systemctl", "is-active", unit], check=False).stdout.strip()
+            if state == "active":
+                return
+            if state == "failed" or time.monotonic() > deadline:
+                said = self.hosts.run(
+                    host, ["journalctl", "-u", unit, "-o", "cat", "--no-pager"], check=False
+                )
+                raise LabError(f"{unit} on host {host} is {state}: {last_line(said.stdout)}")
+            time.sleep(0.05)
 
     def _write_environment(self) -> None:
         key = self.state / "ssh/id_ed25519"
