@@ -1,0 +1,52 @@
+"""`outreach rehearse`: the whole fleet on one machine, and the proofs that it works."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from cli import fail
+from lab import Lab, LabError, default_state
+from lab.rehearsal import Rehearsal, Report
+
+
+def rehearse(
+    *,
+    fleet: Path = Path("rehearsal.yaml"),
+    report: Annotated[Path | None, Parameter(help="Write the checks and timings there, as JSON.")] = None,
+    keep: Annotated[bool, Parameter(help="Leave the lab up afterwards, to look around in.")] = True,
+) -> int:
+    """Boot the fleet as real hosts on this machine, provision it, and prove that mail arrives signed.
+
+    Ends with `rehearsal: N checks passed, 0 failed` and exit status 0, or 1 if any check failed.
+    """
+    lab = Lab(default_state())
+    try:
+        shown = Rehearsal(lab, fleet, _say).run()
+        if not keep:
+            lab.down()
+    except LabError as error:
+        fail(str(error))
+    if report:
+        report.write_text(json.dumps(shown.as_json(), indent=2) + "\n")
+    _close(shown, keep)
+    return 1 if shown.failed else 0
+
+
+def _close(shown: Report, kept: bool) -> None:
+    phases = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in shown.seconds.items())
+    _say(f"took {sum(shown.seconds.values()):.0f} s: {phases}")
+    if shown.cost:
+        _say(f"this fleet costs {shown.cost}: see `outreach costs budget --fleet FILE`")
+    if kept:
+        _say("the lab is still up: `.venv/bin/outreach lab ssh n1` to look around, `./run down` to end it")
+    _say(f"rehearsal: {shown.passed} checks passed, {shown.failed} failed")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,88 @@
+"""Try every proof on a lab that stands: one check a line, as JSON.
+
+Usage: python -m lab.proofs STATE FLEET, where an operator stands: in the lab's network, with its environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import dns.resolver
+
+from deploys.secrets import account_password, root_secret
+from inventory import Allocation, allocate, load_fleet
+from lab import open_world
+from lab.proofs import Proof, mail, refusals, run_proofs
+from lab.proofs import dns as dns_proofs
+from lab.proofs.scene import Mailbox, Scene
+
+PROOFS = [
+    Proof("mail from every node arrives with SPF, DKIM and DMARC pass", mail.signed_mail_arrives),
+    Proof("other code verifies the signatures too", mail.verdicts_by_other_code),
+    Proof("HELO, PTR and A agree, and TLS was used", mail.names_agree),
+    Proof("a reply reaches the account's IMAP mailbox", mail.reply_arrives),
+    Proof("a remote 5xx comes back as a DSN", mail.refusal_comes_back),
+    Proof("an account cannot use another's envelope sender", refusals.envelope_is_bound_to_login),
+    Proof("an account cannot use another's From header", refusals.header_is_bound_to_login),
+    Proof("no node is an open relay", refusals.no_open_relay),
+    Proof("SSH by password is refused", refusals.password_ssh_is_refused),
+    Proof("SSH, submission and IMAP are closed to strangers", refusals.doors_are_closed_to_strangers),
+    Proof("A and PTR of every node agree", dns_proofs.addresses_agree),
+    Proof("DKIM keys in DNS are the keys on disk", dns_proofs.dns_matches_keys),
+    Proof("every node validates DNSSEC", dns_proofs.nodes_validate),
+    Proof("with the signer stopped nothing leaves unsigned", refusals.nothing_leaves_unsigned, alone=True),
+]
+
+
+def build_scene(state: Path, fleet: Path) -> Scene:
+    """The scene of a fleet in a lab that is up."""
+    lab = open_world(state)
+    allocation = allocate(load_fleet(fleet))
+    secret = root_secret(os.environ)
+
+    def run(host: str, argv: list[str]) -> str:
+        return lab.run(host, argv).stdout
+
+    mailboxes = _mailboxes(allocation, lambda address: account_password(secret, address))
+    return Scene(
+        nodes={fqdn: _address(fqdn) for fqdn in mailboxes},
+        mailboxes=mailboxes,
+        selectors={home.domain: allocation.fleet.dkim.selector for home in allocation.homes},
+        far=lab.far_side,
+        run=run,
+    )
+
+
+def _address(fqdn: str) -> str:
+    return str(dns.resolver.resolve(fqdn, "A")[0])
+
+
+def _mailboxes(allocation: Allocation, password: Callable[[str], str]) -> dict[str, tuple[Mailbox, Mailbox]]:
+    """Two mailboxes of each node that has domains: the first two accounts of its first."""
+    found = {}
+    for node in allocation.nodes:
+        if not allocation.homes_on[node.name]:
+            continue
+        first, second = list(allocation.homes_on[node.name][0].accounts())[:2]
+        found[node.fqdn] = (
+            Mailbox(first.address, password(first.address), node.fqdn, first.domain),
+            Mailbox(second.address, password(second.address), node.fqdn, second.domain),
+        )
+    return found
+
+
+def main() -> None:
+    """Print each check as soon as it is known."""
+    scene = build_scene(Path(sys.argv[1]), Path(sys.argv[2]))
+    for check in run_proofs(PROOFS, scene):
+        sys.stdout.write(json.dumps(asdict(check)) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
