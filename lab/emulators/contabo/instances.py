@@ -6,7 +6,6 @@ The status walks from provisioning over installing to running; the address shows
 from __future__ import annotations
 
 import calendar
-import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +15,7 @@ from lab.emulators.clock import timestamp
 from lab.emulators.contabo.catalogue import IMAGES, PERIODS, PRODUCTS, REGIONS
 from lab.emulators.contabo.envelope import OWNER, error, listed, missing, single
 from lab.emulators.contabo.secret import Secrets
+from lab.emulators.hosts import HostNames
 from lab.emulators.jobs import JobState
 from lab.emulators.store import Json
 from lab.emulators.vendor import Call, Context, Operation, Reply
@@ -30,6 +30,7 @@ class Instances:
         self._lab = lab
         self._setting = setting
         self._secrets = secrets
+        self._hosts = HostNames(lab.store)
         self._table = lab.store.table("contabo", "instance")
         # The first 244 are 198.18.2.x; a big fleet goes on behind them.
         networks = [f"198.18.{third}.0/24" for third in range(2, 64)]
@@ -116,7 +117,7 @@ class Instances:
             "installed_from": self._lab.clock.now(),
             "cancelDate": None,
             "ipv4": ipv4,
-            "host": _host(name, vmi),
+            "host": self._hosts.reserve(name, vmi),
             "ptr": f"{vmi}.contaboserver.net",
         }
         row["job"] = self._boot(row, public_keys)
@@ -251,12 +252,6 @@ def _display_name(name: Any) -> str:
     if not isinstance(name, str) or len(name) > 255:
         raise error(400, "displayName must be shorter than or equal to 255 characters")
     return name
-
-
-def _host(display_name: str, name: str) -> str:
-    """The lab's name of the host: the first label of the display name, if that can be one."""
-    label = display_name.partition(".")[0].lower()
-    return label if re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", label) else name
 
 
 def _term_end(created: float, months: int, now: float) -> str:

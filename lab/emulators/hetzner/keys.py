@@ -83,7 +83,7 @@ class Keys:
             "id": key,
             "name": name,
             "fingerprint": mark,
-            "public_key": public_key,
+            "public_key": public_key.strip(),
             "labels": checked(call.body.get("labels") or {}),
             "created": self._lab.now(),
         }

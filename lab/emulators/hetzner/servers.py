@@ -14,6 +14,7 @@ from lab.emulators.hetzner.firewalls import Firewalls
 from lab.emulators.hetzner.keys import Keys
 from lab.emulators.hetzner.labels import checked
 from lab.emulators.hetzner.listing import listed
+from lab.emulators.hosts import HostNames
 from lab.emulators.store import Json
 from lab.emulators.vendor import Call, Context, Operation, Reply
 
@@ -48,6 +49,7 @@ class Servers:
         self._keys = keys
         self._firewalls = firewalls
         self._table = lab.store.table("hetzner", "server")
+        self._hosts = HostNames(lab.store)
         self._addresses = AddressPool(lab.store, "hetzner", "198.18.1.0/24")
 
     def operations(self) -> Sequence[Operation]:
@@ -80,7 +82,7 @@ class Servers:
         self._table.put(key, row)
         self._firewalls.apply(call.body.get("firewalls") or [], key)
         self._lab.jobs.set_ptr(ipv4, row["ptr"])
-        job = self._lab.jobs.boot(_host(row["name"]), ipv4, [item["public_key"] for item in keys])
+        job = self._lab.jobs.boot(row["host"], ipv4, [item["public_key"] for item in keys])
         seconds = self._setting("create_seconds")
         action = self._actions.begin("create_server", [("server", key)], seconds=seconds, job=job)
         start = self._actions.begin("start_server", [("server", key)], seconds=seconds, job=job)
@@ -117,9 +119,11 @@ class Servers:
         ipv4 = self._addresses.take(row["ipv4"] for row in self._table.rows())
         if ipv4 is None:
             raise error("resource_unavailable", "error during placement")
+        key = self._lab.store.number("hetzner.server", 50_000_001)
         return {
-            "id": self._lab.store.number("hetzner.server", 50_000_001),
+            "id": key,
             "name": name,
+            "host": self._hosts.reserve(name, f"server-{key}"),
             "created": self._lab.now(),
             "server_type": kind,
             "image": image,
@@ -151,7 +155,8 @@ class Servers:
         self._table.delete(row["id"])
         self._firewalls.forget(row["id"])
         self._lab.jobs.set_ptr(row["ipv4"], None)
-        job = self._lab.jobs.destroy(_host(row["name"]))
+        self._hosts.release(row["host"])
+        job = self._lab.jobs.destroy(row["host"])
         seconds = self._setting("action_seconds")
         return Reply(
             200,
@@ -247,11 +252,6 @@ def _address(row: Json) -> Json:
         "assignee_type": "server",
         "auto_delete": True,
     }
-
-
-def _host(name: str) -> str:
-    """The lab's name of the host: the first label."""
-    return name.partition(".")[0].lower()
 
 
 def _choose(field: str, wanted: Any, items: Sequence[Json]) -> Json:
