@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
 
 from cli import fail
 from lab import Lab, LabError, default_state
@@ -33,6 +37,27 @@ def down() -> None:
     """End the lab and leave nothing of it behind."""
     with _clear_errors():
         _lab().down()
+
+
+@app.command
+def status(*, as_json: Annotated[bool, Parameter(name="--json")] = False) -> int:
+    """Show what runs and the memory it holds; exit status 1 if the lab is not up.
+
+    Args:
+        as_json: print it as JSON.
+    """
+    with _clear_errors():
+        lab = _lab()
+        up, parts = lab.is_up(), lab.status()
+    if as_json:
+        found = {"lab": lab.id, "up": up, "parts": [asdict(part) for part in parts]}
+        sys.stdout.write(json.dumps(found, indent=1) + "\n")
+        return 0 if up else 1
+    table = Table("part", "address", "processes", "memory", title=f"{lab.id}: {'up' if up else 'not up'}")
+    for part in parts:
+        table.add_row(part.name, part.address, str(part.processes or "none"), f"{part.memory >> 20} MiB")
+    Console().print(table)
+    return 0 if up else 1
 
 
 @app.command

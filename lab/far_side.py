@@ -66,7 +66,7 @@ class FarSide:
         return [path.read_bytes() for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]
 
     def wait_for_message(self, mailbox: str, token: str, timeout: float = 30) -> bytes:
-        """The message in `mailbox` that contains `token` (a Message-ID, part of a subject), once it is there.
+        """The message in `mailbox` that contains `token` (a Message-ID or subject), once it is there.
 
         Args:
             mailbox: local part.

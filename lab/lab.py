@@ -5,23 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from lab import images
-from lab.addresses import CLOUDFLARE_PORT, CONTABO_PORT, HETZNER_PORT, NAMESERVER, OPERATOR, RESOLVER
+from lab.addresses import NAMESERVER, OPERATOR, RESOLVER
 from lab.cgroup import Cgroup
 from lab.dns import Dns
+from lab.environment import new_environment
 from lab.far_side import FarSide
 from lab.hosts import Hosts, HostSpec
+from lab.images import Image
 from lab.network import Network
 from lab.packages import PackageCache
 from lab.process import LabError, last_line, locked, run
+from lab.status import PartStatus, measure
 from lab.world import ResourceRecord
 
 _OWN_HOSTS = ("dns", "mx", "stranger")
@@ -44,6 +47,7 @@ class Lab:
         self.hosts = Hosts(self.id, self.state / "hosts", self.network, self._host_files)
         self.dns = Dns(self.state / "dns", self.hosts)
         self.far_side = FarSide(self.state / "mail", self.dns)
+        self.emulators = self._group("emulators")
         self.packages = PackageCache(self._group("squid"), self._group("relay"), self.state / "packages.log")
 
     def up(self) -> None:
@@ -71,7 +75,18 @@ class Lab:
 
     def is_up(self) -> bool:
         """Whether `up` came to its end and what it started still runs."""
-        return (self.state / "ready").exists() and self.network.exists() and self.packages.running()
+        own = [self.hosts.running(name) for name in _OWN_HOSTS]
+        processes = all(own) and self.packages.running() and self.emulators.populated()
+        return (self.state / "ready").exists() and self.network.exists() and processes
+
+    def status(self) -> list[PartStatus]:
+        """Each process of the lab's own and each host, running or not; a broken lab has one too."""
+        own = {"squid": self.packages.squid, "relay": self.packages.relay, "emulators": self.emulators}
+        hosts = {name: self.hosts.spec(name).addresses[0] for name in self.hosts.names()}
+        return [
+            *(measure(name, "", cgroup) for name, cgroup in own.items()),
+            *(measure(f"host {name}", address, self.hosts.cgroup(name)) for name, address in hosts.items()),
+        ]
 
     def environment(self) -> dict[str, str]:
         """What operator processes find in their environment: endpoints, tokens and keys of this lab."""
@@ -108,7 +123,8 @@ class Lab:
     def boot(self, host: str, ipv4: str, ssh_keys: Sequence[str]) -> None:
         """Boot a bare host; see :class:`lab.world.World`."""
         self._refuse_own(host)
-        self.hosts.boot(HostSpec(host, (ipv4,), tuple(ssh_keys)), images.bare(self._group("build")))
+        image = Image(((self.state / "bare").resolve(),))
+        self.hosts.boot(HostSpec(host, (ipv4,), tuple(ssh_keys)), image)
 
     def destroy(self, host: str) -> None:
         """End a host and forget its disk; see :class:`lab.world.World`."""
@@ -148,6 +164,7 @@ class Lab:
         base = images.bare(self._group("build"))
         self.state.mkdir(mode=0o700)
         (self.state / "hosts").mkdir()
+        (self.state / "bare").symlink_to(base.layers[0])
         self._write_environment()
         (self.state / "resolv.conf").write_text(f"nameserver {RESOLVER}\n")
         self.network.up()
@@ -162,6 +179,7 @@ class Lab:
         self.far_side.publish()
         self._await_unit("dns", "unbound")
         self._await_unit("mx", "postfix")
+        self._start_emulators()
         (self.state / "ready").touch()
 
     def _await_unit(self, host: str, unit: str) -> None:
@@ -177,28 +195,33 @@ class Lab:
                 raise LabError(f"{unit} on host {host} is {state}: {last_line(said.stdout)}")
             time.sleep(0.05)
 
+    def _start_emulators(self) -> None:
+        log = self.state / "emulators.log"
+        serve = [
+            sys.executable,
+            "-m",
+            "lab.emulators",
+            "--state",
+            self.state,
+            "--listen",
+            OPERATOR,
+            "--world",
+            "lab",
+        ]
+        self.emulators.start(self.network.entering(serve), log, {**os.environ, **self.environment()})
+        deadline = time.monotonic() + 20
+        while '"ready"' not in log.read_text():  # their first line, once they accept connections
+            if not self.emulators.populated() or time.monotonic() > deadline:
+                raise LabError(f"the emulated providers do not start: {last_line(log.read_text())}")
+            time.sleep(0.02)
+
     def _write_environment(self) -> None:
         key = self.state / "ssh/id_ed25519"
         key.parent.mkdir(mode=0o700)
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.id, "-f", key])
-        contabo = f"http://{OPERATOR}:{CONTABO_PORT}"
-        environment = {
-            "HCLOUD_ENDPOINT": f"http://{OPERATOR}:{HETZNER_PORT}/v1",
-            "HCLOUD_TOKEN": secrets.token_hex(32),
-            "CLOUDFLARE_BASE_URL": f"http://{OPERATOR}:{CLOUDFLARE_PORT}/client/v4",
-            "CLOUDFLARE_API_TOKEN": secrets.token_urlsafe(30),
-            "CONTABO_API_URL": contabo,
-            "CONTABO_TOKEN_URL": f"{contabo}/auth/realms/contabo/protocol/openid-connect/token",
-            "CONTABO_CLIENT_ID": f"DE-{secrets.randbelow(10**8):08}",
-            "CONTABO_CLIENT_SECRET": secrets.token_urlsafe(24),
-            "CONTABO_API_USER": "operator@lab.example",
-            "CONTABO_API_PASSWORD": secrets.token_urlsafe(24),
-            "OUTREACH_SSH_KEY": str(key),
-            "OUTREACH_SECRET": secrets.token_hex(32),
-        }
         path = self.state / "environment.json"
         path.touch(mode=0o600)
-        path.write_text(json.dumps(environment, indent=1))
+        path.write_text(json.dumps(new_environment(key), indent=1))
 
     def _clear(self) -> None:
         self.cgroup.kill()
