@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from costs.budget import BY_DEFAULT, Budget, Scope, budget
 from costs.claims import claims
-from costs.holdings import Holdings
+from costs.holdings import FULL_MONTH, WORKING_MONTH, Holdings
 from costs.money import MailsPerDay, Monthly, Once
 from costs.pricebook import Kind, PriceBook
-from costs.scaling import FULL_MONTH, Quoted, quoted
+from costs.scaling import Quoted, quoted
 from costs.shapes import MailPrice, MonthlyCents, PerThousand, PerUnit, Result, Tenths
-
-WORKING_MONTH = 22
-"""Sending days in a month without weekends."""
 
 
 class Spread(Result):

@@ -109,7 +109,7 @@ def _bandwidth(e: Evidence) -> Iterator[Finding]:
         link.quoted_percent,
         link.computed_percent,
         f"percent of {link.link_mbit:,} Mbit/s at {link.mails_per_hour:,} mails an hour of "
-        f"{limits()['mail_kb']} kB; the quoted figure needs {link.implied_mail_kb:.0f} kB. That one link is enough "
-        f"for {link.quoted_accounts:,} accounts holds: {link.percent_at_quoted_accounts:.1f} %",
+        f"{limits()['mail_kb']} kB; the quoted figure needs {link.implied_mail_kb:.0f} kB. That one link "
+        f"serves {link.quoted_accounts:,} accounts holds: {link.percent_at_quoted_accounts:.1f} %",
         places=3,
     )

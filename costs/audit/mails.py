@@ -7,9 +7,8 @@ from decimal import Decimal
 
 from costs.alternatives import premium
 from costs.audit.evidence import Evidence, Finding, finding
-from costs.mails import WORKING_MONTH
+from costs.holdings import FULL_MONTH, WORKING_MONTH
 from costs.money import MailsPerDay, Monthly
-from costs.scaling import FULL_MONTH
 from costs.shapes import MAIL_PLACES
 
 
@@ -28,11 +27,12 @@ def per_mail(e: Evidence) -> Iterator[Finding]:
     for name, claim, total, daily, days in cases:
         month = MailsPerDay(daily).over(days)
         price = total.per(month)
+        thousand = (price * 1000).text(3)
         yield finding(
             name,
             e.said[claim],
             price,
-            f"{wrong}: {total.text()} / {month.mails:,}, {days} sending days; {(price * 1000).text(3)} a thousand",
+            f"{wrong}: {total.text()} / {month.mails:,}, {days} sending days; {thousand} a thousand",
             places=MAIL_PLACES,
         )
     yield from _as_divided(e, mails, scaled)
@@ -46,9 +46,9 @@ def _as_divided(e: Evidence, mails: int, scaled: int) -> Iterator[Finding]:
         "09-division-as-written",
         e.said["cost-per-mail"],
         _divided(said, mails),
-        f"{said.text()} / {mails:,} is this; what is written is {upper.text()}, {_divided(upper, mails):.5f}; "
-        f"{e.total.text()} gives {_divided(e.total, mails):.5f}; {then.text()} / {scaled:,} is right, "
-        f"{_divided(then, scaled):.4f}",
+        f"{said.text()} / {mails:,} is this; {upper.text()} is what is written, "
+        f"{_divided(upper, mails):.5f}; {e.total.text()} gives {_divided(e.total, mails):.5f}; "
+        f"{then.text()} / {scaled:,} is right, {_divided(then, scaled):.4f}",
         places=5,
     )
 

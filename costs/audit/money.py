@@ -123,7 +123,7 @@ def today(e: Evidence) -> Iterator[Finding]:
         "17-found-prices",
         e.claimed("total"),
         full.total + hosting,
-        f"at prices of {e.current.dated:%B %Y}; a dedicated 4G address costs {proxies / e.fleet.proxy_count}, "
+        f"at prices of {e.current.dated:%B %Y}; a dedicated 4G address is {proxies / e.fleet.proxy_count}, "
         f"{proxies.ratio(quoted):.0f} times {quoted / e.fleet.proxy_count}",
     )
     yield finding(
@@ -142,7 +142,7 @@ def today(e: Evidence) -> Iterator[Finding]:
         "17-monitoring",
         e.cost(Component.MONITORING),
         full.component(Component.MONITORING),
-        f"Delivery Center is priced for 5 domains, and there are {e.fleet.domains}; with GlockApps' middle plan",
+        f"Delivery Center is priced for 5 domains, there are {e.fleet.domains}; with GlockApps' middle plan",
     )
     yield finding(
         "18-terms",

@@ -64,8 +64,8 @@ def _headroom(e: Evidence) -> Iterator[Finding]:
             name,
             e.said["proxy-headroom"],
             Decimal((proxies - needed) * 100) / needed,
-            f"percent over the need: at {most} accounts an address {accounts:,} need {needed} of {proxies}; the "
-            "seed's 20 % is of the limit, and only today's",
+            f"percent over the need: at {most} accounts an address {accounts:,} need {needed} of {proxies}; "
+            "the seed's 20 % is of the limit, and only today's",
             places=0,
         )
 
