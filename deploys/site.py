@@ -20,7 +20,7 @@ from deploys.mail.services import PACKAGES as MAIL_PACKAGES
 @deploy("site")
 def site() -> None:
     """Converge the current host of pyinfra's context."""
-    current = settings(host.data.dict())  # type: ignore[no-untyped-call] # pyinfra leaves it untyped
+    current = settings(host.data.dict())
     base(current=current, packages=MAIL_PACKAGES if current.sends_mail else ())
     mail(current=current)
 
