@@ -147,7 +147,7 @@ def today(e: Evidence) -> Iterator[Finding]:
     yield finding(
         "18-terms",
         None,
-        f"{e.current.currency}, {e.current.tax}, 1-month terms, domains yearly in advance",
-        "the seed states no currency of billing, no tax, no prepayment and no contract period; these hold in "
-        "the current book",
+        f"{e.current.currency}, {e.current.tax}",
+        "the seed states no currency of billing, no tax, no prepayment and no contract period; the current "
+        "book does: by the month, and domains by the year in advance",
     )
