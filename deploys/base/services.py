@@ -136,7 +136,7 @@ def resolver(_host: Settings) -> Service:
         ),
         unit="unbound",
         check=render("unbound/check.sh"),
-        reload=render("unbound/restart.sh"),
-        restart=render("unbound/restart.sh"),
+        reload="systemctl restart unbound",
+        restart="systemctl restart unbound",
         health=render("unbound/health.sh"),
     )

@@ -40,6 +40,9 @@ hold() {
 """
 
 
+_WHOLE = {"ii", "hi"}  # installed, or installed and held back from upgrades
+
+
 class PackageStates(FactBase[dict[str, str]]):
     """dpkg's state of some packages, by name; ``policy-rc.d`` in it is ours, of a killed installation."""
 
@@ -57,7 +60,7 @@ class PackageStates(FactBase[dict[str, str]]):
 
 def missing(wanted: Sequence[str], states: Mapping[str, str]) -> tuple[str, ...]:
     """The packages that are not there and whole, in the order wanted."""
-    return tuple(name for name in wanted if states.get(name) != "ii")
+    return tuple(name for name in wanted if states.get(name) not in _WHOLE)
 
 
 @operation()
