@@ -28,6 +28,9 @@ from lab.process import LabError, cause, locked, run
 from lab.status import PartStatus, measure
 from lab.world import ResourceRecord
 
+EXAMPLE_ACCOUNT = "0123456789abcdef0123456789abcdef"
+"""`dns.account` of the fleet files shipped with the code."""
+
 _OWN_HOSTS = ("dns", "mx", "stranger")
 _TOOLS = (
     *("ip", "nsenter", "unshare", "setsid", "ssh-keygen"),
@@ -42,10 +45,12 @@ class Lab:
 
     Args:
         state: directory of the lab's state; its path names the lab, so two checkouts have two labs.
+        cloudflare_account: the account that the lab's Cloudflare token is for, as `dns.account` names it.
     """
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, cloudflare_account: str = EXAMPLE_ACCOUNT) -> None:
         self.state = state.resolve()
+        self.cloudflare_account = cloudflare_account
         self.id = f"outreach-{hashlib.sha256(str(self.state).encode()).hexdigest()[:8]}"
         self.network = Network(self.id)
         self.cgroup = Cgroup(self.id)
@@ -220,6 +225,8 @@ class Lab:
             OPERATOR,
             "--world",
             "lab",
+            "--account",
+            self.cloudflare_account,
         ]
         self.emulators.start(self.network.entering(serve), log, {**os.environ, **self.environment()})
         deadline = time.monotonic() + 20
