@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lab.emulators.cloudflare.content import PROXIABLE, normalise, owner
+from lab.emulators.cloudflare.content import PROXIABLE, character_strings, normalise, owner, quoted
 from lab.emulators.cloudflare.envelope import error, invalid, listed, success
 from lab.emulators.cloudflare.filters import chosen
 from lab.emulators.cloudflare.zones import Zones
@@ -190,12 +190,17 @@ def _check_conflicts(record: Json, others: Sequence[Json]) -> None:
 
 
 def _value(record: Json) -> tuple[Any, ...]:
-    return (record["type"], record["content"], record.get("priority"))
+    return (record["type"], _rdata(record), record.get("priority"))
+
+
+def _rdata(record: Json) -> str:
+    content = str(record["content"])
+    return quoted(character_strings(content)) if record["type"] == "TXT" else content
 
 
 def _served(record: Json) -> ResourceRecord:
     """A record in presentation format, as its zone's servers give it."""
-    kind, rdata = record["type"], record["content"]
+    kind, rdata = record["type"], _rdata(record)
     if record["proxied"]:
         kind, rdata = "A", PROXY
     elif kind in _HOSTS and not rdata.endswith("."):

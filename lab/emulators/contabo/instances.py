@@ -13,7 +13,7 @@ from typing import Any
 from lab.emulators.addresses import AddressPool
 from lab.emulators.clock import timestamp
 from lab.emulators.contabo.catalogue import IMAGES, PERIODS, PRODUCTS, REGIONS
-from lab.emulators.contabo.envelope import OWNER, error, listed, missing, single
+from lab.emulators.contabo.envelope import OWNER, error, invalid, listed, missing, single
 from lab.emulators.contabo.secret import Secrets
 from lab.emulators.hosts import HostNames
 from lab.emulators.jobs import JobState
@@ -87,7 +87,7 @@ class Instances:
         body = call.body
         period = body.get("period")
         if type(period) is not int or period not in PERIODS:
-            raise error(400, f"period must be one of the following values: {', '.join(map(str, PERIODS))}")
+            raise invalid(f"period must be one of the following values: {', '.join(map(str, PERIODS))}")
         product = _one_of("productId", body.get("productId", "V153"), PRODUCTS)
         region = _one_of("region", body.get("region", "EU"), REGIONS)
         image = _image(body.get("imageId", IMAGES[-1]["imageId"]))
@@ -151,7 +151,7 @@ class Instances:
     def _rename(self, call: Call) -> Reply:
         row = self._get(call)
         if unknown := set(call.body) - {"displayName"}:
-            raise error(400, f"property {min(unknown)} should not exist")
+            raise invalid(f"property {min(unknown)} should not exist")
         row["displayName"] = _display_name(call.body.get("displayName", row["displayName"]))
         self.change(row)
         return single(call, self._brief(row))
@@ -159,7 +159,7 @@ class Instances:
     def _reinstall(self, call: Call) -> Reply:
         row = self._get(call)
         if "imageId" not in call.body:
-            raise error(400, "imageId must be a string")
+            raise invalid("imageId must be a string")
         row["imageId"] = _image(call.body["imageId"])["imageId"]
         row["defaultUser"] = _one_of("defaultUser", call.body.get("defaultUser", row["defaultUser"]), _USERS)
         row["sshKeys"] = call.body.get("sshKeys") or row["sshKeys"]
@@ -237,7 +237,7 @@ def _ip_config(ipv4: str) -> Json:
 
 def _one_of(field: str, value: Any, known: Any) -> str:
     if value not in known:
-        raise error(400, f"{field} must be one of the following values: {', '.join(known)}")
+        raise invalid(f"{field} must be one of the following values: {', '.join(known)}")
     return str(value)
 
 
@@ -250,7 +250,7 @@ def _image(key: Any) -> Json:
 
 def _display_name(name: Any) -> str:
     if not isinstance(name, str) or len(name) > 255:
-        raise error(400, "displayName must be shorter than or equal to 255 characters")
+        raise invalid("displayName must be shorter than or equal to 255 characters")
     return name
 
 
