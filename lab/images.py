@@ -126,13 +126,11 @@ def _kept(name: str, recipe: str, build: _Build) -> Path:
         work.mkdir()
         try:
             build(work, lock)
-        except BaseException as error:
-            shutil.rmtree(work, ignore_errors=True)
-            if not isinstance(error, LabError):
-                raise
+            (work / "layer").rename(kept)
+        except LabError as error:
             raise LabError(f"cannot build the {name} image from a Debian mirror: {error}") from None
-        (work / "layer").rename(kept)
-        shutil.rmtree(work)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
     return kept
 
 
