@@ -28,10 +28,10 @@ def scaling_sheets(scaling: Scaling) -> Iterator[Sheet]:
         columns=(
             Column("accounts", right=True),
             Column("nodes", right=True),
-            Column("proxies", right=True),
-            Column("domains", right=True),
+            Column("proxies", right=True, minor=True),
+            Column("domains", right=True, minor=True),
             Column("a month", right=True),
-            Column("per account", right=True),
+            Column("per account", right=True, minor=True),
             Column("1,000 mails", right=True),
         ),
         rows=tuple(
@@ -67,7 +67,7 @@ def _sizes(scaling: Scaling) -> Sheet:
             )
         )
 
-    said = (Column("seed says", right=True), Column("seed adds", right=True)) if quoted else ()
+    said = (Column("seed says", right=True), Column("seed adds", right=True, minor=True)) if quoted else ()
     totals: tuple[Cell, ...] = (quoted.total, quoted.added.total) if quoted else ()
     return Sheet(
         id="scaling",
@@ -78,8 +78,8 @@ def _sizes(scaling: Scaling) -> Sheet:
             Column("today", right=True),
             *said,
             Column("computed", right=True),
-            Column("more", right=True),
-            Column("adds a month", right=True),
+            Column("more", right=True, minor=True),
+            Column("adds a month", right=True, minor=True),
         ),
         rows=(
             row("nodes", "nodes"),
@@ -136,9 +136,9 @@ def optimum_sheets(optimum: Optimum) -> Iterator[Sheet]:
         columns=(
             Column("node type"),
             Column("nodes", right=True),
-            Column("on each", right=True),
+            Column("on each", right=True, minor=True),
             Column("domains", right=True),
-            Column("on each", right=True),
+            Column("on each", right=True, minor=True),
             Column("a month", right=True),
             Column("dearer by", right=True),
         ),
