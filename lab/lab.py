@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from lab import images
+from lab import images, kernel
 from lab.addresses import NAMESERVER, OPERATOR, RESOLVER
 from lab.cache import cache_directory
 from lab.cgroup import Cgroup
@@ -179,6 +179,7 @@ class Lab:
         return locked(self.state.parent, busy=f"another `outreach lab` command is at work on {self.state}")
 
     def _build_up(self) -> None:
+        kernel.raise_limits()
         base = images.bare(self._group("build"))
         self.state.mkdir(mode=0o700)
         (self.state / "hosts").mkdir()
