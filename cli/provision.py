@@ -3,12 +3,13 @@
 # ruff: noqa: E402 -- gevent must patch before anything imports ssl, or TLS breaks under pyinfra (gevent#1016)
 from __future__ import annotations
 
-from gevent import monkey  # type: ignore[import-untyped]  # gevent ships no types
+from gevent import monkey
 
 monkey.patch_all()
 
 import fcntl
 import json as jsonlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -135,13 +136,15 @@ def _scope(allocation: Allocation, only: str, limit: str, adopt: list[str] | Non
 
 def _session(fleet: Path, allocation: Allocation, scope: Scope) -> Session:
     providers = connect(allocation, scope.only, os.environ, fleet.absolute().with_suffix(".orders.json"))
-    nodes = None
+    nodes, pins = None, known_hosts_file(fleet)
     if Area.NODES in scope.only:
         from deploys.nodes import PyinfraNodes  # noqa: PLC0415 - pyinfra takes a second that other scopes save
 
+        # paramiko tells each failed try on stderr unless somebody listens; here failures are values.
+        logging.getLogger("paramiko").addHandler(logging.NullHandler())
         key = os.environ.get("OUTREACH_SSH_KEY") or None
-        nodes = PyinfraNodes(allocation, known_hosts_file(fleet), key, scope.limit)
-    return Session(allocation, scope, PriceBook.load(allocation.fleet.prices), providers, nodes)
+        nodes = PyinfraNodes(allocation, pins, key, scope.limit)
+    return Session(allocation, scope, PriceBook.load(allocation.fleet.prices), providers, nodes, pins)
 
 
 def _consented(session: Session, drawn: Plan, current: Current, *, yes: bool) -> Current:
