@@ -244,13 +244,34 @@ def parse_observed(lines: Sequence[str]) -> Observed:
     )
 
 
-_TELLING = ("error", "fatal", "invalid", "unknown", "unused parameter", "no space left", "failed", "cannot")
+_TELLING = (
+    "error",
+    "fatal",
+    "invalid",
+    "unknown",
+    "unused parameter",
+    "no space left",
+    "failed",
+    "cannot",
+    "bad ",
+)
 
 
-def telling_line(output: Sequence[str]) -> str:
-    """The line of a tool's output that says what is wrong: the first that names an error, else the last."""
+_LOGGED = ("fatal", "panic", "error", "warning")
+
+
+def _telling_line(lines: Sequence[str], words: Sequence[str]) -> str | None:
+    return next((line for line in lines if any(word in line.lower() for word in words)), None)
+
+
+def reason(output: Sequence[str]) -> str:
+    """Put what a script said into one line.
+
+    Args:
+        output: its lines; those after a line ``--`` are the log of the service it started.
+    """
     lines = [line.strip() for line in output if line.strip()]
-    for line in lines:
-        if any(word in line.lower() for word in _TELLING):
-            return line
-    return lines[-1] if lines else "it said nothing"
+    said, log = (lines[: lines.index("--")], lines[lines.index("--") + 1 :]) if "--" in lines else (lines, [])
+    line = _telling_line(said, _TELLING) or (said[-1] if said else "it said nothing")
+    logged = _telling_line(log, _LOGGED)
+    return line.removeprefix("error: ") + (f" ({logged})" if logged else "")

@@ -11,7 +11,7 @@ from pyinfra.api.operation import operation
 from pyinfra.api.state import State
 from pyinfra.context import host
 
-from deploys.operations.configuration import telling_line
+from deploys.operations.configuration import reason
 from deploys.operations.ledger import fail, failed, ledger, plan
 from deploys.operations.remote import RemoteError, run
 
@@ -89,7 +89,7 @@ def _installer(names: Sequence[str], lines: Sequence[str]) -> Callable[[State, H
         except RemoteError as error:
             return failed(state, host, f"packages: {error}; run it again, it goes on where it stopped")
         if not succeeded:
-            return failed(state, host, f"packages: apt failed: {telling_line(output)}")
+            return failed(state, host, f"packages: apt failed: {reason(output)}")
         ledger(host).done.extend(lines)
         return True
 

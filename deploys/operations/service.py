@@ -28,7 +28,7 @@ from deploys.operations.configuration import (
     compare,
     describe,
     parse_observed,
-    telling_line,
+    reason,
 )
 from deploys.operations.ledger import fail, failed, ledger, plan
 from deploys.operations.remote import RemoteError, run
@@ -142,8 +142,7 @@ def _swapper(
             ledger(host).done.extend(lines)
             return True
         outcome = _OUTCOMES.get(output[-1] if output else "", "failed")
-        said = telling_line(output[:-1]).removeprefix("error: ")
-        return failed(state, host, f"{service.name}: {outcome}: {said}")
+        return failed(state, host, f"{service.name}: {outcome}: {reason(output[:-1])}")
 
     return swap
 
