@@ -22,6 +22,7 @@ class Size(Result):
 
     Args:
         accounts: mailboxes.
+        mails_per_day: what they send at full load.
         nodes: sending nodes.
         proxies: proxies.
         domains: sending domains.
@@ -32,6 +33,7 @@ class Size(Result):
     """
 
     accounts: int
+    mails_per_day: int
     nodes: int
     proxies: int
     domains: int
@@ -152,6 +154,7 @@ def size(holdings: Holdings, book: PriceBook, scope: Scope = BY_DEFAULT) -> Size
     covered = dict.fromkeys(line.component for line in costs.lines)
     return Size(
         accounts=holdings.accounts,
+        mails_per_day=holdings.mails_per_day,
         nodes=holdings.node_count,
         proxies=holdings.proxy_count,
         domains=holdings.domains,
