@@ -217,7 +217,7 @@ def _tlsa(body: Mapping[str, Any]) -> Json:
 def _integer(name: str, value: Any, maximum: int) -> int:
     try:
         number = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise invalid(9101, f"{name} is a required number.") from None
     if not 0 <= number <= maximum:
         raise invalid(9101, f"{name} must be between 0 and {maximum}.")

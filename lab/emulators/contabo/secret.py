@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from lab.emulators.contabo.envelope import OWNER, error, invalid, listed, missing, single
+from lab.emulators.fields import text
 from lab.emulators.store import Json
 from lab.emulators.vendor import Call, Context, Operation, Reply
 
 _TYPES = ("ssh", "password")
+_MASK = "********"
 
 
 class Secrets:
@@ -30,14 +32,12 @@ class Secrets:
             Operation("DELETE", one, self._delete),
         )
 
-    def public_keys(self, keys: Any) -> list[str]:
+    def public_keys(self, keys: Sequence[object]) -> list[str]:
         """The public keys of SSH secrets.
 
         Raises:
             VendorError: 400 if one is missing or no SSH key.
         """
-        if not isinstance(keys, list):
-            raise invalid("sshKeys must be an array of secret ids")
         rows = [self._table.get(key) for key in keys]
         for key, row in zip(keys, rows, strict=True):
             if row is None or row["type"] != "ssh":
@@ -45,7 +45,7 @@ class Secrets:
         return [row["value"] for row in rows if row]
 
     def _list(self, call: Call) -> Reply:
-        rows = [{**row, "value": ""} for row in self._table.rows()]
+        rows = [{**row, "value": _MASK} for row in self._table.rows()]
         for name in ("name", "type"):
             if (wanted := call.query.get(name)) is not None:
                 rows = [row for row in rows if row[name] == wanted]
@@ -84,7 +84,7 @@ class Secrets:
         if "value" in call.body:
             _check(row["type"], call.body["value"])
             row["value"] = call.body["value"]
-        row["name"] = call.body.get("name", row["name"])
+        row["name"] = text(call.body, "name", str(row["name"]))
         row["updatedAt"] = self._lab.now()
         self._table.put(row["secretId"], row)
         return single(call)

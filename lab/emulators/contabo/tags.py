@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from lab.emulators.contabo.envelope import OWNER, error, invalid, listed, missing, single
 from lab.emulators.contabo.instances import Instances
+from lab.emulators.fields import text
 from lab.emulators.store import Json
 from lab.emulators.vendor import Call, Context, Operation, Reply
 
@@ -62,7 +63,7 @@ class Tags:
         row = self._get(call)
         if call.body.get("name", row["name"]) != row["name"]:
             row["name"] = self._name(call.body["name"])
-        row["color"] = _color(call.body.get("color", row["color"]))
+        row["color"] = _color(text(call.body, "color", str(row["color"])))
         self._table.put(row["tagId"], row)
         return single(call)
 
