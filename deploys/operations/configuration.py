@@ -108,6 +108,7 @@ class Observed:
         runnable: False where systemd itself skips the unit (a condition of its own does not hold: chrony in a
             container has no clock to set).
         peer: address from which this very SSH session comes.
+        login: the public key it logged in with, base64; None if sshd does not tell.
     """
 
     files: Mapping[str, FileState]
@@ -116,6 +117,7 @@ class Observed:
     enabled: bool = False
     runnable: bool = True
     peer: str | None = None
+    login: str | None = None
 
 
 class Activation(StrEnum):
@@ -211,7 +213,8 @@ def parse_observed(lines: Sequence[str]) -> Observed:
 
     Args:
         lines: ``stat MODE USER GROUP TYPE WORDS /path``, ``sum SHA256  /path``, ``applied DIGEST``,
-            ``peer IP`` and the ``Key=value`` lines of ``systemctl show``; any may be missing.
+            ``peer IP``, ``login publickey TYPE KEY`` and the ``Key=value`` lines of ``systemctl show``; any
+            may be missing.
     """
     stats: dict[str, tuple[int, str, str, bool]] = {}
     sums: dict[str, str] = {}
@@ -241,6 +244,7 @@ def parse_observed(lines: Sequence[str]) -> Observed:
         enabled=notes.get("UnitFileState") in {"enabled", "static", "alias", "generated"},
         runnable=not (tried and notes.get("ConditionResult") == "no"),
         peer=notes.get("peer") or None,
+        login=notes["login"].split()[-1] if notes.get("login") else None,
     )
 
 

@@ -46,6 +46,7 @@ base64 -d | tar -xpf - -C "$stage"
 [ -e "$stage/swap.sh" ] || { echo 'error: the upload is not complete'; echo refused; exit 1; }
 exec sh "$stage/swap.sh" "$stage" "$state"
 """
+_AGAIN = "run it again, it goes on where it stopped"
 _OUTCOMES = {
     "refused": "refused, nothing changed",
     "undone": "failed, the old files are back and the service is as it was",
@@ -65,7 +66,8 @@ class ServiceState(FactBase[Observed]):
         return (
             f"stat -c 'stat %a %U %G %F %n' -- {quoted} 2>/dev/null;"
             f"sha256sum -- {quoted} 2>/dev/null | sed 's/^/sum /';"
-            f'echo "applied {applied}"; echo "peer ${{SSH_CONNECTION%% *}}"; {show} true'
+            f'echo "applied {applied}"; echo "peer ${{SSH_CONNECTION%% *}}"; {show}'
+            '[ ! -r "$SSH_USER_AUTH" ] || sed "s/^/login /" "$SSH_USER_AUTH"'
         )
 
     def process(self, output: list[str]) -> Observed:
@@ -137,11 +139,14 @@ def _swapper(
         try:
             _, output = run(host, _UPLOAD, service.name, stdin=packed, timeout=600)
         except RemoteError as error:
-            return failed(state, host, f"{service.name}: {error}; run it again, it goes on where it stopped")
+            return failed(state, host, f"{service.name}: {error}; {_AGAIN}")
         if output[-1:] == ["done"]:
             ledger(host).done.extend(lines)
             return True
-        outcome = _OUTCOMES.get(output[-1] if output else "", "failed")
+        outcome = _OUTCOMES.get(output[-1]) if output else None
+        if outcome is None:  # the script ends with a word, unless something ended it
+            said = reason(output) if output else "it was killed half way"
+            return failed(state, host, f"{service.name}: {said}; {_AGAIN}")
         return failed(state, host, f"{service.name}: {outcome}: {reason(output[:-1])}")
 
     return swap
