@@ -18,10 +18,13 @@ _SSH_OPTIONS = {
     "UserKnownHostsFile": "/dev/null",
     "LogLevel": "ERROR",
 }
-_KNOCK = """for target in "$@"; do
-    (set -- $target; timeout 3 bash -c "</dev/tcp/$1/$2" 2>/dev/null && echo $target open || echo $target closed) &
-done; wait"""
-"""Shell that tries many doors at once, given 'ADDRESS PORT' words: a dropped packet is known by a time-out."""
+_KNOCK = """
+for target in "$@"; do (
+    set -- $target
+    if timeout 3 bash -c "</dev/tcp/$1/$2" 2>/dev/null; then echo $target open; else echo $target closed; fi
+) & done
+wait"""
+"""Shell that tries many doors at once, given 'ADDRESS PORT' words: a dropped packet shows by a time-out."""
 _PASSWORD_ONLY = ["-F", "none", *(f"-o{option}={value}" for option, value in _SSH_OPTIONS.items())]
 
 
