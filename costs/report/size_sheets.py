@@ -128,6 +128,10 @@ def optimum_sheets(optimum: Optimum) -> Iterator[Sheet]:
         f"Tried: every node count from {best.tried_from:,}, the least that can carry them, to "
         f"{best.tried_to:,}; above that even the fewest domains cost more."
     )
+    lay = "; ".join(
+        f"{share.nodes:,} nodes with {share.domains} domains, up to {share.per_node} accounts on one"
+        for share in best.shares
+    )
     choices: list[Choice] = [best, *([second] if second else []), *optimum.others]
     yield Sheet(
         id="choice",
@@ -136,9 +140,7 @@ def optimum_sheets(optimum: Optimum) -> Iterator[Sheet]:
         columns=(
             Column("node type"),
             Column("nodes", right=True),
-            Column("on each", right=True, minor=True),
             Column("domains", right=True),
-            Column("on each", right=True, minor=True),
             Column("a month", right=True),
             Column("dearer by", right=True),
         ),
@@ -147,9 +149,7 @@ def optimum_sheets(optimum: Optimum) -> Iterator[Sheet]:
                 (
                     f"{choice.provider} {choice.type}",
                     choice.nodes,
-                    choice.accounts_per_node,
                     choice.domains,
-                    choice.accounts_per_domain,
                     choice.total,
                     "" if choice is best else choice.total - best.total,
                 )
@@ -158,6 +158,7 @@ def optimum_sheets(optimum: Optimum) -> Iterator[Sheet]:
         ),
         notes=(
             "Nodes with their addresses and domains; what does not depend on the choice is left out.",
+            lay,
             proof,
             f"prices: {optimum.book}, {optimum.dated}, {optimum.currency}",
         ),
