@@ -236,7 +236,7 @@ class Hosts:
         cgroup.start(self.network.entering(["unshare", "--mount", "sh", *script]), directory / "log")
 
     def _await_init(self, name: str) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while self._init(name) is None:
             if not self.running(name) or time.monotonic() > deadline:
                 said = (self.directory / name / "log").read_text(errors="replace")

@@ -207,7 +207,7 @@ class Lab:
         (self.state / "ready").touch()
 
     def _await_unit(self, host: str, unit: str) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             state = self.hosts.run(host, ["systemctl", "is-active", unit], check=False).stdout.strip()
             if state == "active":
@@ -225,7 +225,7 @@ class Lab:
         serve: list[str | Path] = [sys.executable, "-m", "lab.emulators", "--state", self.state]
         serve += ["--listen", OPERATOR, "--world", "lab", "--account", self.cloudflare_account]
         self.emulators.start(self.network.entering(serve), said, {**os.environ, **self.environment()})
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while '"ready"' not in said.read_text():  # their first line, once they accept connections
             if not self.emulators.populated() or time.monotonic() > deadline:
                 raise LabError(f"the emulated providers do not start: {cause(said.read_text())}")

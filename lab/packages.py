@@ -94,7 +94,7 @@ class PackageCache:
         finally:
             os.close(lock)
         said = directory / "cache.log"
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while self.squid.populated() and time.monotonic() < deadline:
             # Its own word: someone else may have taken the port since, and would answer a connection too.
             if said.exists() and "Accepting HTTP Socket connections" in said.read_text(errors="replace"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -157,3 +159,21 @@ def test_debians_unbound_as_packaged_validates_on_a_bare_host(lab: Lab) -> None:
     answer = lab.run("resolving", ["kdig", "@127.0.0.1", "+dnssec", "ns.lab.example", "A"]).stdout
     assert " ad;" in answer
     lab.destroy("resolving")
+
+
+@pytest.mark.parametrize("served", [1, 4, 9])
+def test_a_publisher_killed_at_any_point_leaves_nothing_that_a_second_run_does_not_mend(
+    served: int, lab: Lab
+) -> None:
+    zones = [f"k{served}x{number}.example" for number in range(12)]
+    code = (
+        f"from pathlib import Path; from lab import Lab; from lab.world import ResourceRecord as Record;"
+        f"world = Lab(Path({str(lab.state)!r}));"
+        f"[world.publish(zone, [Record(zone, 'A', 5, '198.18.4.1')]) for zone in {zones!r}]"
+    )
+    publisher = subprocess.Popen([sys.executable, "-c", code])
+    wait_for(lambda: ask(lab, NAMESERVER, zones[served], "A") or publisher.poll() is not None)
+    publisher.kill()
+    publisher.wait()
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert [ask(lab, RESOLVER, zone, "A") for zone in zones] == ["198.18.4.1"] * len(zones)
