@@ -23,6 +23,8 @@ lift() { if grep -qs outreach $policy; then rm -f $policy; fi; }
 trap lift EXIT
 trap '' HUP PIPE
 mkdir -p /run/outreach
+exec 9>/run/outreach/lock
+flock -w 900 9 || { echo 'E: another operator is changing this host'; exit 1; }
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 apt() {
     apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef \\
@@ -36,7 +38,7 @@ hold() {
     hold && echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections &&
         dpkg --configure -a &&
         { [ $# -eq 0 ] || { apt update && apt install --no-install-recommends "$@"; }; }
-} >$log 2>&1 || { grep -E '^(E:|Err:|dpkg: error)|No space left' $log || tail -n 5 $log; exit 1; }
+} >$log 2>&1 9>&- || { grep -E '^(E:|Err:|dpkg: error)|No space left' $log || tail -n 5 $log; exit 1; }
 """
 
 

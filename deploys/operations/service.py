@@ -33,7 +33,7 @@ from deploys.operations.configuration import (
 from deploys.operations.ledger import fail, failed, ledger, plan
 from deploys.operations.remote import RemoteError, run
 
-_SWAP = Path(__file__).with_name("swap.sh")
+SWAP = Path(__file__).with_name("swap.sh")
 _UPLOAD = """set -eu
 umask 077
 stage=/run/outreach/$1 state=/var/lib/outreach/$1
@@ -135,7 +135,7 @@ def _swapper(
     """The command: a closure, because pyinfra prints a command's arguments with `--debug-operations`."""
 
     def swap(state: State, host: Host) -> bool:
-        packed = pack(service.files, _meta(service, difference, observed), _SWAP.read_text(encoding="utf-8"))
+        packed = pack(service.files, _meta(service, difference, observed), SWAP.read_text(encoding="utf-8"))
         try:
             _, output = run(host, _UPLOAD, service.name, stdin=packed, timeout=600)
         except RemoteError as error:

@@ -20,7 +20,7 @@ import jinja2  # noqa: E402
 
 from deploys.converge import converge, dkim_public_keys, preview  # noqa: E402
 from deploys.hostkeys import learn  # noqa: E402
-from deploys.operations import render  # noqa: E402
+from deploys.operations import render, service  # noqa: E402
 from inventory import Host  # noqa: E402
 
 
@@ -30,6 +30,8 @@ def main(verb: str, hosts: Sequence[Host]) -> dict[str, Any]:
         found = render.ENVIRONMENT.loader
         assert found is not None
         render.ENVIRONMENT.loader = jinja2.ChoiceLoader([jinja2.FileSystemLoader(folder), found])
+    if script := os.environ.get("SWAP_SCRIPT"):
+        service.SWAP = Path(script)
     if verb == "learn":
         known_hosts = Path(hosts[0].data["ssh_known_hosts_file"])
         return {name: asdict(contact) for name, contact in learn(hosts, known_hosts, timeout=20).items()}
