@@ -107,7 +107,7 @@ else
     rm -f "$state/applied.old"
     each drop_old
     cp "$stage/meta/digest" "$state/applied.new" && mv -f "$state/applied.new" "$state/applied"
-    finish done 0
+    finish 'done' 0
 fi
 go_back
 run restore >>"$log" 2>&1 || finish broken 1
