@@ -12,7 +12,7 @@ import json as jsonlib
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
@@ -113,9 +113,9 @@ def apply(
         sys.stdout.write(jsonlib.dumps(report(drawn, outcomes), indent=2) + "\n")
     elif outcomes:
         host_table(allocation, outcomes)
-    _complain(drawn)
-    failed = any(outcome.status is not Status.DONE for outcome in outcomes)
-    return FAILED if failed or drawn.problems else NOTHING
+    _complain(drawn, outcomes)
+    done = all(outcome.status is Status.DONE for outcome in outcomes)
+    return NOTHING if done and not drawn.problems else FAILED
 
 
 def _scope(allocation: Allocation, only: str, limit: str, adopt: list[str] | None) -> Scope:
@@ -173,9 +173,11 @@ def _print(drawn: Plan, form: str) -> None:
     sys.stdout.flush()
 
 
-def _complain(drawn: Plan) -> None:
-    for found in drawn.problems:
-        sys.stderr.write(f"outreach: {found.message}\n")
+def _complain(drawn: Plan, outcomes: Sequence[Outcome] = ()) -> None:
+    """One line for each thing that a person must settle; what was skipped follows from these."""
+    failures = [outcome.reason for outcome in outcomes if outcome.status is Status.FAILED]
+    for message in dict.fromkeys([*(found.message for found in drawn.problems), *failures]):
+        sys.stderr.write(f"outreach: {message}\n")
 
 
 def _write(path: Path, text: str) -> None:
