@@ -109,6 +109,7 @@ def _configuration(directory: Path, ssh_key: Path, known_hosts: Path) -> str:
 home = {directory / "home"}
 inventory = {directory / "hosts.yaml"}
 forks = 20
+timeout = 30
 gathering = explicit
 interpreter_python = /usr/bin/python3
 display_ok_hosts = false
