@@ -1,7 +1,7 @@
 """How apply goes from servers over hosts to the keys that only hosts know.
 
-The vendors are the emulated ones. The hosts follow a script, since ordered servers are only recorded here; the
-lab's tests converge real ones.
+The vendors are the emulated ones. The hosts follow a script, since ordered servers are only recorded here;
+the lab's tests converge real ones.
 """
 
 from __future__ import annotations
