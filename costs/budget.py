@@ -56,6 +56,10 @@ class UnknownPriceError(ValueError):
     """A total was asked for, but a price in it is unknown."""
 
 
+class NothingToPayError(ValueError):
+    """Shares of a total were asked for, but nothing in it costs anything."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Which components a budget covers: all that the book has by default, fewer or more.
@@ -175,6 +179,18 @@ class Budget(Result):
                 "add it to a book of your own, or leave it out with --without"
             )
         return self.total_monthly
+
+    @property
+    def divisible(self) -> Monthly:
+        """The total, where shares of it are wanted.
+
+        Raises:
+            UnknownPriceError: a price in it is unknown.
+            NothingToPayError: it is nothing.
+        """
+        if not self.total.amount:
+            raise NothingToPayError("nothing in the budget costs anything: leave fewer components out")
+        return self.total
 
     def component(self, component: Component) -> Monthly:
         """What one component costs; nothing if the budget does not cover it."""

@@ -92,6 +92,7 @@ def mail_costs(holdings: Holdings, book: PriceBook, scope: Scope = BY_DEFAULT) -
 
     Raises:
         UnknownPriceError: a price in the total is unknown.
+        NothingToPayError: the total is nothing.
     """
     costs = budget(holdings, book, scope)
     return MailCosts(
@@ -110,7 +111,7 @@ def mail_costs(holdings: Holdings, book: PriceBook, scope: Scope = BY_DEFAULT) -
 
 def _spreads(holdings: Holdings, book: PriceBook, costs: Budget, scope: Scope) -> list[Spread]:
     each = holdings.caps.mails_per_account
-    per_mail = costs.total.per(MailsPerDay(holdings.mails_per_day).over(FULL_MONTH))
+    per_mail = costs.divisible.per(MailsPerDay(holdings.mails_per_day).over(FULL_MONTH))
 
     def spread(what: str, total: Monthly, accounts: int, days: int = FULL_MONTH) -> Spread:
         mails = MailsPerDay(accounts * each).over(days)

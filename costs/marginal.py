@@ -114,7 +114,7 @@ def saving(holdings: Holdings, book: PriceBook, scope: Scope = BY_DEFAULT) -> Sa
     costs = budget(holdings, book, scope)
     pieces = _pieces(holdings, book, scope)
     average = sum((piece.average for piece in pieces), Fraction(0))
-    each = Fraction(costs.total.amount) / holdings.accounts
+    each = Fraction(costs.divisible.amount) / holdings.accounts
     flat = Fraction(costs.total.amount) - average * holdings.accounts
     first, always = None, None
     if flat > 0:

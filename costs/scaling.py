@@ -128,6 +128,7 @@ def scaling(holdings: Holdings, book: PriceBook, accounts: int, scope: Scope = B
 
     Raises:
         UnknownPriceError: a price in it is unknown.
+        NothingToPayError: nothing in it costs anything.
         ValueError: fewer than 1 account.
     """
     base, computed = size(holdings, book, scope), size(holdings.grown(accounts), book, scope)

@@ -115,6 +115,7 @@ def _budget(statement: Statement) -> Chart:
             )
         axes.set_xlim(0, max(values, default=1) * (1.32 if narrow else 1.14))
         axes.set_xlabel(f"{symbol} a month")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.grid(axis="x", color=palette.grid, linewidth=0.8)
         axes.tick_params(axis="y", length=0)
 
