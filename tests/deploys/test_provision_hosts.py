@@ -1,4 +1,4 @@
-"""`outreach apply` over real hosts: killed while it converges them, with a host down or another in its place."""
+"""`outreach apply` over real hosts: killed as it converges them, with a host down or another in its place."""
 
 from __future__ import annotations
 
