@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from costs.budget import BY_DEFAULT, Budget, Component, Scope, budget
+from costs.budget import Budget, budget
+from costs.charges import BY_DEFAULT, Component, Scope
 from costs.claims import claims
 from costs.holdings import FULL_MONTH, WORKING_MONTH, Holdings
 from costs.money import MailsPerDay, Monthly, Once

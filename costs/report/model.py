@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import Any, Literal, Self
 
 from costs.audit import Finding, audit
-from costs.budget import BY_DEFAULT, NothingToPayError, Scope, UnknownPriceError
+from costs.budget import NothingToPayError, UnknownPriceError
 from costs.capacity import Capacity, capacity
+from costs.charges import BY_DEFAULT, Scope
 from costs.claims import claims
 from costs.holdings import Holdings
 from costs.limits import Limits

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from costs.budget import Component
+from costs.charges import Component
 from tests.costs.conftest import FLEET, outreach, printed
 
 TABLES = [

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from PIL import Image
 
-from costs.budget import BY_DEFAULT, EVERYTHING
+from costs.charges import BY_DEFAULT, EVERYTHING
 from costs.holdings import Holdings
 from costs.pricebook import PriceBook
 from costs.report.compare import read_baseline
