@@ -18,8 +18,9 @@ from cli import fail
 from cli.fleet import DEFAULT_FILE, FleetFile, read_fleet
 from cli.sheets import Format, FormatOption, show
 from costs.audit import audit as findings_of
-from costs.budget import SERVICES, Component, NothingToPayError, Scope, UnknownPriceError
+from costs.budget import NothingToPayError, UnknownPriceError
 from costs.capacity import capacity as capacity_of
+from costs.charges import SERVICES, Component, Scope
 from costs.holdings import Holdings
 from costs.limits import Limits, LimitsError, limits
 from costs.mails import mail_costs
