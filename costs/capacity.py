@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from fractions import Fraction
 
 from costs.claims import claims
+from costs.hardware import decimal, mbit
 from costs.holdings import Holdings
 from costs.limits import Limits, limits
-from costs.loads import ORCHESTRATOR, Load, loads, mbit
+from costs.loads import ORCHESTRATOR, Load, loads
 from costs.shapes import Hundredths, Result, Tenths
 from costs.warmup import WarmupDay, warmup_days
 
@@ -99,16 +101,16 @@ def _first(loads: Iterable[Load]) -> str:
 
 def _link(bounds: Limits) -> LinkCheck:
     said = claims()
-    rate, link = said["link-mails-per-hour"], said["link-mbit"]
-    each, window = bounds["mail_kb"], bounds["sending_hours"]
-    accounts = said["link-accounts"]
-    per_hour = accounts * said.fleet.mails_per_account.value / window
+    rate, link = Fraction(said["link-mails-per-hour"]), Fraction(said["link-mbit"])
+    each, accounts = Fraction(bounds["mail_kb"]), said.count("link-accounts")
+    percent = mbit(rate, each) * 100 / link
+    per_hour = accounts * Fraction(said.fleet.mails_per_account.value) / Fraction(bounds["sending_hours"])
     return LinkCheck(
         mails_per_hour=int(rate),
         link_mbit=int(link),
         quoted_percent=said["link-percent"],
-        computed_percent=mbit(rate, each) * 100 / link,
-        implied_mail_kb=each * said["link-percent"] / (mbit(rate, each) * 100 / link),
-        quoted_accounts=int(accounts),
-        percent_at_quoted_accounts=mbit(per_hour, each) * 100 / link,
+        computed_percent=decimal(percent),
+        implied_mail_kb=decimal(each * Fraction(said["link-percent"]) / percent),
+        quoted_accounts=accounts,
+        percent_at_quoted_accounts=decimal(mbit(per_hour, each) * 100 / link),
     )

@@ -9,6 +9,12 @@ from typing import Self
 
 from inventory import Allocation, WarmupStage
 
+FULL_MONTH = 30
+"""Sending days in a month at full load, unless told otherwise."""
+
+WORKING_MONTH = 22
+"""Sending days in a month without weekends."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rented:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from fractions import Fraction
 
 from pydantic import computed_field
 
+from costs.hardware import decimal, demands, mbit
 from costs.holdings import Holdings, Rented
 from costs.limits import Certainty, Figure, Limits
 from costs.money import round_half_up
-from costs.scaling import FULL_MONTH
 from costs.shapes import Hundredths, Result, Tenths
 
 SECONDS = 3600
@@ -61,11 +62,6 @@ class Load(Result):
         return None if self.limit is None else (self.limit - self.use) * 100 / self.use
 
 
-def mbit(mails_per_hour: Decimal, mail_kb: Decimal) -> Decimal:
-    """Bandwidth in Mbit/s that a rate of mails takes."""
-    return mails_per_hour * mail_kb * 8 / 1000 / SECONDS
-
-
 def loads(holdings: Holdings, bounds: Limits) -> Iterator[Load]:
     """Every load of a fleet at full load, caps of its own file first, then what the orchestrator carries."""
     yield from _caps(holdings)
@@ -103,12 +99,6 @@ def _over(accounts: Decimal) -> int:
 
 def _cap(value: int, unit: str) -> Figure:
     return Figure(value=Decimal(value), unit=unit, certainty="given", source="limits of the fleet file")
-
-
-def _type(value: int, unit: str, row: Rented) -> Figure:
-    return Figure(
-        value=Decimal(value), unit=unit, certainty="documented", source=f"{row.provider}, type {row.type}"
-    )
 
 
 def _caps(holdings: Holdings) -> Iterator[Load]:
@@ -176,38 +166,15 @@ def _reputation(holdings: Holdings, bounds: Limits) -> Iterator[Load]:
 
 def _server(holdings: Holdings, row: Rented, bounds: Limits) -> Iterator[Load]:
     """What the fullest node asks of a server of this type."""
-    kind = bounds.server(row.provider, row.type)
-    mails = holdings.fullest_node * holdings.caps.mails_per_account
-    per_hour = mails / bounds["sending_hours"]
-    rate = bounds.figures[kind.mails_per_minute] if kind.mails_per_minute else "mails a minute"
-    disk = holdings.fullest_node * bounds["mailbox_mb"] / 1000
-    memory = holdings.fullest_node * bounds["account_memory_mb"] / 1000
-    traffic = mails * FULL_MONTH * bounds["mail_kb"] / 10**9
-
-    def of_type(what: str, use: Decimal, limit: Figure | str) -> Load:
-        name = f"{row.provider}-{row.type}-{what}".lower().replace(" ", "-")
-        of = holdings.fullest_node * holdings.node_count
-        return _load(name, f"{what} of a {row.type}", use=use, of=of, limit=limit, bound_to=NODES)
-
-    def whole(value: int | None, unit: str) -> Figure | str:
-        return _type(value, unit, row) if value else unit
-
-    def without_system(value: int | None, unit: str, system: Decimal) -> Figure | str:
-        """What is left for mailboxes, so that the load is in proportion to the accounts."""
-        limit = whole(value, unit)
-        return (
-            limit.model_copy(update={"value": limit.value - system}) if isinstance(limit, Figure) else limit
+    for demand in demands(row.provider, row.type, holdings.caps.mails_per_account, bounds):
+        yield _load(
+            f"{row.provider}-{row.type}-{demand.what}".lower().replace(" ", "-"),
+            f"{demand.what} of a {row.type}",
+            use=decimal(holdings.fullest_node * demand.per_account),
+            of=holdings.fullest_node * holdings.node_count,
+            limit=demand.limit or demand.unit,
+            bound_to=NODES,
         )
-
-    yield of_type("sending rate", per_hour / 60, rate)
-    yield of_type("disk for mailboxes", disk, without_system(kind.disk_gb, "GB", bounds["system_disk_gb"]))
-    yield of_type(
-        "memory for sessions",
-        memory,
-        without_system(kind.memory_gb, "GB", bounds["system_memory_mb"] / 1000),
-    )
-    yield of_type("bandwidth", mbit(per_hour, bounds["mail_kb"]), whole(kind.port_mbit, "Mbit/s"))
-    yield of_type("traffic", traffic, whole(kind.traffic_tb, "TB a month"))
 
 
 def _orchestrator(holdings: Holdings, bounds: Limits) -> Iterator[Load]:
@@ -233,7 +200,7 @@ def _orchestrator(holdings: Holdings, bounds: Limits) -> Iterator[Load]:
     yield load(
         "orchestrator-bandwidth",
         "bandwidth of the orchestrator",
-        mbit(mails / window, bounds["mail_kb"]),
+        decimal(mbit(mails / Fraction(window), Fraction(bounds["mail_kb"]))),
         bounds.figures["link_mbit"],
     )
     yield load(

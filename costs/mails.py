@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from costs.budget import BY_DEFAULT, Budget, Scope, budget
+from costs.budget import BY_DEFAULT, Budget, Component, Scope, budget
 from costs.claims import claims
-from costs.holdings import Holdings
+from costs.holdings import FULL_MONTH, WORKING_MONTH, Holdings
 from costs.money import MailsPerDay, Monthly, Once
 from costs.pricebook import Kind, PriceBook
-from costs.scaling import FULL_MONTH, Quoted, quoted
+from costs.scaling import Quoted, quoted
 from costs.shapes import MailPrice, MonthlyCents, PerThousand, PerUnit, Result, Tenths
-
-WORKING_MONTH = 22
-"""Sending days in a month without weekends."""
 
 
 class Spread(Result):
@@ -65,8 +62,8 @@ class MailCosts(Result):
         dated: the day of the book.
         currency: ISO 4217 code of every amount.
         total: the fleet's cost.
-        spreads: the fleet over 30 and over 22 sending days; with the seed's book also the sums it quotes, and
-            their corrections.
+        spreads: the fleet over 30 and over 22 sending days, and without proxies, which carry no mail; with
+            the seed's book also the sums it quotes, and their corrections.
         per_account: the total for one account.
         per_domain: the total for one domain.
         per_node: the total for one node.
@@ -133,6 +130,9 @@ def _spreads(holdings: Holdings, book: PriceBook, costs: Budget, scope: Scope) -
         spread("this fleet", costs.total, holdings.accounts),
         spread("this fleet, working days", costs.total, holdings.accounts, WORKING_MONTH),
     ]
+    proxies = costs.component(Component.PROXIES)
+    if proxies.amount:
+        rows.append(spread("this fleet without proxies", costs.total - proxies, holdings.accounts))
     at = claims().count("scaled-accounts")
     table: Quoted | None = quoted(holdings, book, at)
     if table:

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from costs.budget import BY_DEFAULT, BudgetLine, Component, Scope, budget
 from costs.claims import claims
+from costs.hardware import decimal
 from costs.holdings import Holdings
 from costs.money import Monthly
 from costs.pricebook import PriceBook
@@ -77,7 +78,7 @@ def steps(holdings: Holdings, book: PriceBook, scope: Scope = BY_DEFAULT) -> tup
         Step(
             line=piece.line.id,
             component=piece.line.component,
-            every_accounts=Decimal(piece.every.numerator) / piece.every.denominator,
+            every_accounts=decimal(piece.every),
             adds=piece.adds,
         )
         for piece in _pieces(holdings, book, scope)
@@ -96,8 +97,9 @@ def marginal(holdings: Holdings, book: PriceBook, accounts: int, scope: Scope = 
             if line.component is not Component.MAILBOXES and line.quantity > had.get(line.id, 0)
         ),
         monthly=there.total - here.total,
-        on_average=_money(
-            sum((piece.average for piece in _pieces(holdings, book, scope)), Fraction(0)), book.currency
+        on_average=Monthly(
+            decimal(sum((piece.average for piece in _pieces(holdings, book, scope)), Fraction(0))),
+            book.currency,
         ),
     )
 
@@ -196,8 +198,4 @@ def _purchases(holdings: Holdings, certain: int) -> Iterator[int]:
 
 
 def _percent(share: Fraction) -> Decimal:
-    return Decimal((share * 100).numerator) / (share * 100).denominator
-
-
-def _money(amount: Fraction, currency: str) -> Monthly:
-    return Monthly(Decimal(amount.numerator) / amount.denominator, currency)
+    return decimal(share * 100)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, localcontext
-from functools import total_ordering
 from typing import ClassVar, Self
 
 SYMBOLS = {"EUR": "€", "USD": "$"}
@@ -32,7 +31,6 @@ def round_half_up(amount: Decimal, places: int = CENTS) -> Decimal:
         return amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
 
 
-@total_ordering
 @dataclass(frozen=True, slots=True)
 class Money:
     """An exact amount in one currency for one period. Only the subclasses, one a period, can be made.
@@ -87,6 +85,10 @@ class Money:
     def __lt__(self, other: Self) -> bool:
         self._comparable(other)
         return self.amount < other.amount
+
+    def __le__(self, other: Self) -> bool:
+        self._comparable(other)
+        return self.amount <= other.amount
 
     def __mul__(self, factor: int | Decimal) -> Self:
         return type(self)(self.amount * _plain(factor), self.currency)

@@ -221,3 +221,21 @@ class PriceBook:
         """What one domain costs a month, the exact twelfth where it is billed yearly; None if unknown."""
         line = self.find(Kind.DOMAIN, "*")
         return line.monthly if line else None
+
+    def to_yaml(self) -> str:
+        """The book as a file that :meth:`load` reads again: the same text for the same book."""
+        lines = []
+        for line in self.lines:
+            data = line.model_dump(mode="json", exclude_defaults=True)
+            if data["tax"] == self.tax:
+                del data["tax"]
+            lines.append({**data, "price": f"{line.price:f}"})
+        head = {
+            "name": self.name,
+            "dated": self.dated,
+            "currency": self.currency,
+            "tax": self.tax,
+            "about": self.about,
+            "lines": lines,
+        }
+        return yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=110)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from costs.budget import BY_DEFAULT, Component, Scope, budget
 from costs.claims import Claims, claims
-from costs.holdings import Holdings
+from costs.holdings import FULL_MONTH, Holdings
 from costs.marginal import Marginal, Saving, Step, marginal, saving, steps
 from costs.money import MailsPerDay, Monthly
 from costs.pricebook import PriceBook
 from costs.shapes import MonthlyCents, PerThousand, PerUnit, Result
-
-FULL_MONTH = 30
-"""Sending days in a month, unless told: a month of full load."""
 
 R10 = (100, 125, 160, 200, 250, 315, 400, 500, 630, 800)
 CURVE = (*(number * 10**power for power in range(4) for number in R10), 1_000_000)

@@ -43,8 +43,8 @@ def rented_difference(current: Rented, wanted: Wanted, price: Price) -> Differen
 
 
 def _keys(current: Iterable[Held[SshKey]], wanted: Iterable[SshKey], found: Difference) -> None:
-    held = {(key.value.provider, key.value.public_key or key.value.name): key for key in current}
-    held |= {(key.value.provider, key.value.name): key for key in current}
+    held = {(key.value.provider, key.value.name) for key in current}
+    held |= {(key.value.provider, key.value.public_key) for key in current}
     for key in wanted:
         # A vendor takes each key once, so one that someone else put there serves us too.
         if (key.provider, key.name) not in held and (key.provider, key.public_key) not in held:
@@ -100,7 +100,9 @@ def _servers(current: Iterable[Held[Server]], wanted: Wanted, price: Price, foun
             continue
         if old is None:
             found.changes.append(_order(server, wanted, price))
-        else:
+        elif not old.value.ipv4:
+            found.changes.append(_await_address(server))
+        if old is not None:
             found.drift += _drift(server, old.value)
         found.changes += _ptr(server, old)
     for stale in held.values():
@@ -153,6 +155,20 @@ def _order(server: Server, wanted: Wanted, price: Price) -> Change:
         after=after,
         costs=price(server),
         consent=Consent.ORDER,
+        hosts=(server.host,),
+    )
+
+
+def _await_address(server: Server) -> Change:
+    """A server whose order was placed, but has no address yet."""
+    return Change(
+        Action.UPDATE,
+        Kind.SERVER,
+        server.provider,
+        server.host,
+        server.host,
+        before={"ipv4": ""},
+        after={"ipv4": text(Unknown(address_of(server.host)))},
         hosts=(server.host,),
     )
 

@@ -74,6 +74,14 @@ def bare_key(line: str) -> str:
     return f"{kind} {blob}"
 
 
+def known_key(line: str) -> str:
+    """A key that somebody else may have put at a vendor, bare; empty if it is of a kind we do not know."""
+    try:
+        return bare_key(line)
+    except ValueError:
+        return ""
+
+
 def fingerprint(public_key: str) -> str:
     """MD5 of the key blob in hexadecimal, as vendors still name keys (RFC 4716 section 4)."""
     blob = base64.b64decode(bare_key(public_key).split(" ")[1])

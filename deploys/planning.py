@@ -9,13 +9,12 @@ from dataclasses import dataclass, field, replace
 from costs.pricebook import PriceBook
 from deploys.difference import Difference, Price, rented_difference
 from deploys.dns.difference import hosted_difference, slot
-from deploys.dns.records import address_of, dkim_of
+from deploys.dns.records import dkim_of
 from deploys.plan import Action, Area, Change, Cost, Finding, Kind, Plan, Scope
 from deploys.symbolic import Symbolic, without
 from deploys.wanted import wanted
 from deploys.world import Current, Facts, Hosted, Server, Wanted
 from inventory.allocation import Allocation
-
 
 SHOWN = 3
 """Names listed before the rest is counted."""
@@ -52,23 +51,25 @@ def pricing(book: PriceBook) -> Price:
     return price
 
 
-def facts_of(allocation: Allocation, current: Current, view: NodeView) -> Facts:
+def facts_of(allocation: Allocation, current: Current, view: NodeView | None) -> Facts:
     """What the world as read reveals: addresses of servers, and keys as nodes hold or as DNS has them.
 
-    A node's own word on its keys goes before what is published, which may be left from a node long gone.
+    What a node says of its keys goes before what is published, which may be left from a server long gone.
+    Where nobody could look, what is published stands.
     """
     addresses = {
         held.value.host: held.value.ipv4
         for held in current.rented.servers
         if held.value.ipv4 and not held.leaving
     }
-    published = {
-        zone: str(held.value.value).partition("p=")[2]
-        for zone, records in current.hosted.zones.items()
-        for held in records
-        if held.owned and held.value.relative == f"{allocation.fleet.dkim.selector}._domainkey"
-    }
-    return Facts(addresses, {**published, **view.dkim})
+    blind = {server.name for server in allocation.servers if view is None or server.name in view.silent}
+    keys = {**view.dkim} if view else {}
+    for home in allocation.homes:
+        if home.node in blind:
+            for held in current.hosted.zones.get(home.domain, ()):
+                if held.owned and held.value.relative == f"{allocation.fleet.dkim.selector}._domainkey":
+                    keys[home.domain] = str(held.value.value).partition("p=")[2]
+    return Facts(addresses, keys)
 
 
 def draw(
@@ -83,17 +84,17 @@ def draw(
         book: prices.
         view: the hosts as seen; None if nobody looked.
     """
-    view = view or NodeView()
     facts = facts_of(allocation, current, view)
     goal = wanted(allocation, facts)
+    seen = view or NodeView()
     found = rented_difference(current.rented, goal, pricing(book))
     dns, clashes = hosted_difference(current.hosted, goal, allocation.fleet.dns.account, scope.adopt)
-    everything = [*found.changes, *dns, *node_changes(allocation, facts, found, view)]
+    everything = [*found.changes, *dns, *node_changes(allocation, facts, found, seen)]
     changes, waiting = _cut(everything, allocation, scope)
     problems = [*(found.conflicts if Area.SERVERS in scope.only else ())]
     problems += clashes if Area.DNS in scope.only else ()
     if Area.NODES in scope.only:
-        problems += [Finding(host, f"{host}: {why}") for host, why in sorted(view.silent.items())]
+        problems += [Finding(host, f"{host}: {why}") for host, why in sorted(seen.silent.items())]
     return Plan(
         fleet=allocation.fleet.name,
         scope=scope,
@@ -132,7 +133,8 @@ def _undelegated(hosted: Hosted) -> Iterator[str]:
         zones.setdefault(servers, []).append(zone)
     for servers, names in zones.items():
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        yield f"set the name servers {', '.join(servers)} at the registrar of {', '.join(names[:SHOWN])}{more}"
+        some = ", ".join(names[:SHOWN])
+        yield f"set the name servers {', '.join(servers)} at the registrar of {some}{more}"
 
 
 def digest(current: Current, goal: Wanted) -> str:
@@ -178,7 +180,8 @@ def _cut(
 ) -> tuple[list[Change], list[Change]]:
     """Keep what is in scope, and tell what can be applied in it from what waits for another area."""
     inside = [change for change in changes if scope.covers(change)]
-    learnt = {address_of(c.object) for c in inside if c.kind is Kind.SERVER and c.action is Action.CREATE}
+    servers = (change for change in inside if change.kind is Kind.SERVER)
+    learnt = {hole.what for change in servers for hole in change.unknowns}
     if Area.NODES in scope.only:
         learnt |= {dkim_of(home.domain) for home in allocation.homes}
     ready: list[Change] = []

@@ -117,7 +117,7 @@ def _change_lines(change: Change) -> Iterator[str]:
         yield f"  {sign} {_record(change)}"
     else:
         name = "" if change.object == change.group else f" {change.object}"
-        yield f"  {sign} {change.kind}{name}  {_details(change)}{money}".rstrip()
+        yield f"  {sign} {change.kind} ({change.provider}){name}  {_details(change)}{money}".rstrip()
 
 
 def _record(change: Change) -> str:

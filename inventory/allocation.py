@@ -2,7 +2,8 @@
 
 Domains with a `node:` are placed first. The others follow in the order of the file, each on the first node,
 again in the order of the file, that has room. So a node or an unpinned domain added at the end moves nothing
-that was there. `outreach fleet pin` writes the present homes into the file; then no change elsewhere does.
+that was there. Whatever frees room further up (a domain removed, a limit raised, a row grown) may move
+unpinned ones; `outreach fleet pin` writes the present homes into the file, and then nothing moves.
 """
 
 from __future__ import annotations

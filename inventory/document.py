@@ -19,7 +19,7 @@ from inventory.problems import FieldPath
 _DEPTH = 16
 """Levels of nesting; a fleet file has six."""
 
-_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})$")
+_INTEGER = re.compile(r"[-+]?[0-9]{1,18}$")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
 _WORDS = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,

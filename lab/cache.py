@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from lab.process import LabError
@@ -21,3 +22,12 @@ def cache_directory() -> Path:
     except OSError as error:
         raise LabError(f"cannot make the cache {path}: {error.strerror}; set OUTREACH_CACHE") from None
     return path.resolve()
+
+
+def require_space(path: Path, needed: int) -> None:
+    """Raise :class:`LabError` unless the file system of `path` has `needed` bytes free."""
+    free = shutil.disk_usage(path).free
+    if free < needed:
+        raise LabError(
+            f"{path} has {free >> 20} MiB free and the lab needs {needed >> 20} MiB; make room there"
+        )

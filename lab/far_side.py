@@ -60,7 +60,7 @@ class FarSide:
         self.dns.set_ptr(STRANGER, f"stranger.{DOMAIN}")
 
     def messages(self, mailbox: str) -> list[bytes]:
-        """Every raw message that reached `mailbox` (a local part) as stored, verdicts on top, oldest first."""
+        """Every raw message that reached `mailbox` (a local part) as stored, oldest first."""
         maildir = self.mail / mailbox
         found = [path for part in ("new", "cur") for path in (maildir / part).glob("*")]
         return [path.read_bytes() for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]

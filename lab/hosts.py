@@ -15,13 +15,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from lab.addresses import PREFIX_LENGTH, RESOLVER
+from lab.cache import require_space
 from lab.cgroup import Cgroup
 from lab.disk import FILES, Disk
 from lab.images import Image
 from lab.network import Network
-from lab.process import LabError, last_line, locked, run
+from lab.process import LabError, cause, locked, run
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
+_SPACE_TO_BOOT = 512 << 20
 _NSPAWN_LEFTOVERS = Path("/run/systemd/nspawn")
 _ENTER = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd")
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -106,6 +108,7 @@ class Hosts:
             if self.running(spec.name):
                 return
             directory = self.directory / spec.name
+            require_space(self.directory, _SPACE_TO_BOOT)
             if not (directory / "host.json").exists():
                 self._prepare(directory, spec, image, software)
             self._launch(directory, spec.name)
@@ -176,12 +179,12 @@ class Hosts:
         ]
         try:
             done = subprocess.run(
-                command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False
+                command, input=stdin, capture_output=True, errors="replace", timeout=timeout, check=False
             )
         except subprocess.TimeoutExpired:
             raise LabError(f"{argv[0]} on {name} took longer than {timeout:g} s") from None
         if check and done.returncode:
-            raise LabError(f"{argv[0]} on {name} failed: {last_line(done.stderr) or last_line(done.stdout)}")
+            raise LabError(f"{argv[0]} on {name} failed: {cause(done.stderr or done.stdout)}")
         return done
 
     def _saved(self, name: str) -> tuple[HostSpec, Image]:
@@ -236,7 +239,7 @@ class Hosts:
         while self._init(name) is None:
             if not self.running(name) or time.monotonic() > deadline:
                 said = (self.directory / name / "log").read_text(errors="replace")
-                raise LabError(f"host {name} does not boot: {last_line(said)}")
+                raise LabError(f"host {name} does not boot: {cause(said)}")
             time.sleep(0.01)
 
     def _init(self, name: str) -> int | None:

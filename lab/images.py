@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.addresses import OPERATOR, PACKAGE_PROXY_PORT
-from lab.cache import cache_directory
+from lab.cache import cache_directory, require_space
 from lab.cgroup import Cgroup
 from lab.process import LabError, locked, run
 
@@ -30,7 +30,7 @@ _FAR_SIDE = (
     "libauthen-sasl-perl openssl"
 )
 _FAR_SIDE_UNITS = "knot unbound unbound-resolvconf postfix rspamd"
-_FREE_SPACE_NEEDED = 3 << 30
+_SPACE_TO_BUILD = 3 << 30
 _Build = Callable[[Path, int], None]
 """Builds `layer` in the directory it is given; the descriptor holds the lock on the images."""
 
@@ -122,13 +122,14 @@ def _kept(name: str, recipe: str, build: _Build) -> Path:
             return kept
         work = images / "part"
         shutil.rmtree(work, ignore_errors=True)
-        free = shutil.disk_usage(images).free
-        if free < _FREE_SPACE_NEEDED:
-            raise LabError(f"{images} has {free >> 20} MiB free; an image needs {_FREE_SPACE_NEEDED >> 20}")
+        require_space(images, _SPACE_TO_BUILD)
         work.mkdir()
         try:
             build(work, lock)
-        except LabError as error:
+        except BaseException as error:
+            shutil.rmtree(work, ignore_errors=True)
+            if not isinstance(error, LabError):
+                raise
             raise LabError(f"cannot build the {name} image from a Debian mirror: {error}") from None
         (work / "layer").rename(kept)
         shutil.rmtree(work)
@@ -150,7 +151,7 @@ def _build_bare(work: Path, lock: int, builders: Cgroup) -> None:
         SUITE,
         str(work / "layer"),
     ]
-    _run_builder(mmdebstrap, lock, builders)
+    _run_builder("mmdebstrap", mmdebstrap, lock, builders)
 
 
 def _build_far_side(work: Path, lock: int, base: Path, builders: Cgroup) -> None:
@@ -159,21 +160,23 @@ def _build_far_side(work: Path, lock: int, base: Path, builders: Cgroup) -> None
     machine = f"{builders.path.parent.name}-build"
     script = f"""
         set -eu
-        mount -t overlay overlay -o lowerdir={base},upperdir={work}/layer,workdir={work}/work {work}/root
+        mount -t overlay overlay {work}/root \\
+            -o volatile,lowerdir={base},upperdir={work}/layer,workdir={work}/work
         umount -R /sys/fs/cgroup 2>/dev/null || true
         mount -t cgroup2 none /sys/fs/cgroup
         export SYSTEMD_NSPAWN_LOCK=0
         exec systemd-nspawn --quiet --pipe --directory={work}/root --machine={machine} --register=no \\
-            --keep-unit --resolv-conf=replace-host --suppress-sync=yes sh -c "$0"
+            --keep-unit --resolv-conf=replace-host sh -c "$0"
     """
-    _run_builder(["sh", "-c", script, _FINISH_FAR_SIDE], lock, builders)
+    _run_builder("installing its packages", ["sh", "-c", script, _FINISH_FAR_SIDE], lock, builders)
 
 
-def _run_builder(argv: list[str], lock: int, builders: Cgroup) -> None:
+def _run_builder(label: str, argv: list[str], lock: int, builders: Cgroup) -> None:
     builders.create()
     # In a mount namespace of its own, so that a killed build leaves no mount.
     run(
         builders.joining(["unshare", "--mount", *argv]),
         env={**os.environ, "LC_ALL": "C.UTF-8"},
         keep_open=(lock,),
+        label=label,
     )

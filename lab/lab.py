@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lab import images
 from lab.addresses import NAMESERVER, OPERATOR, RESOLVER
+from lab.cache import cache_directory
 from lab.cgroup import Cgroup
 from lab.dns import Dns
 from lab.environment import new_environment
@@ -23,11 +24,18 @@ from lab.hosts import Hosts, HostSpec
 from lab.images import Image
 from lab.network import Network
 from lab.packages import PackageCache
-from lab.process import LabError, last_line, locked, run
+from lab.process import LabError, cause, locked, run
 from lab.status import PartStatus, measure
 from lab.world import ResourceRecord
 
+EXAMPLE_ACCOUNT = "0123456789abcdef0123456789abcdef"
+"""`dns.account` of the fleet files shipped with the code."""
+
 _OWN_HOSTS = ("dns", "mx", "stranger")
+_TOOLS = (
+    *("ip", "nsenter", "unshare", "setsid", "ssh-keygen"),
+    *("squid", "mmdebstrap", "systemd-nspawn", "systemd-socket-activate"),
+)
 
 
 class Lab:
@@ -37,10 +45,12 @@ class Lab:
 
     Args:
         state: directory of the lab's state; its path names the lab, so two checkouts have two labs.
+        cloudflare_account: the account that the lab's Cloudflare token is for, as `dns.account` names it.
     """
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, cloudflare_account: str = EXAMPLE_ACCOUNT) -> None:
         self.state = state.resolve()
+        self.cloudflare_account = cloudflare_account
         self.id = f"outreach-{hashlib.sha256(str(self.state).encode()).hexdigest()[:8]}"
         self.network = Network(self.id)
         self.cgroup = Cgroup(self.id)
@@ -57,13 +67,15 @@ class Lab:
             LabError: not root, a kernel feature, a tool, disk space or the mirror is missing.
         """
         _require_root()
+        _require_tools()
+        _require_plain(self.state, cache_directory())
         with self._alone():
             if self.is_up():
                 return
             self._clear()
             try:
                 self._build_up()
-            except LabError:
+            except BaseException:
                 self._clear()
                 raise
 
@@ -98,12 +110,12 @@ class Lab:
 
     def operator_command(self, argv: Sequence[str]) -> list[str]:
         """`argv`, made to run where operators are: in the lab's network, names resolved by the lab."""
-        if not self.network.exists():
-            raise LabError("the lab is not up; run `outreach lab up`")
+        self._require_network()
         return self.network.entering_as_operator(argv, self.state / "resolv.conf")
 
     def ssh_command(self, host: str, argv: Sequence[str] = ()) -> list[str]:
         """An ssh command line to a host with the lab's own key, its host key pinned."""
+        self._require_network()
         address = self.hosts.spec(host).addresses[0]
         options = {
             "IdentityFile": self.state / "ssh/id_ed25519",
@@ -111,7 +123,7 @@ class Lab:
             "UserKnownHostsFile": self.state / "hosts" / host / "known_hosts",
             "StrictHostKeyChecking": "yes",
         }
-        flags = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+        flags = [word for name, value in options.items() for word in ("-o", f'{name}="{value}"')]
         return self.operator_command(["ssh", "-F", "none", *flags, f"root@{address}", *argv])
 
     def run(
@@ -147,6 +159,10 @@ class Lab:
         """Cut a host's power; its disk stays, and `boot` with the same arguments powers it up again."""
         self.hosts.power_off(host)
 
+    def _require_network(self) -> None:
+        if not self.network.exists():
+            raise LabError("the lab is not up; run `outreach lab up`")
+
     def _refuse_own(self, host: str) -> None:
         if host in _OWN_HOSTS:
             raise LabError(f"{host} is a host of the lab itself; name yours otherwise")
@@ -158,6 +174,8 @@ class Lab:
         return Cgroup(f"{self.id}/{name}")
 
     def _alone(self) -> AbstractContextManager[int]:
+        if not self.state.parent.is_dir():
+            raise LabError(f"{self.state.parent} is no directory; the lab keeps its state below it")
         return locked(self.state.parent, busy=f"another `outreach lab` command is at work on {self.state}")
 
     def _build_up(self) -> None:
@@ -192,12 +210,12 @@ class Lab:
                 said = self.hosts.run(
                     host, ["journalctl", "-u", unit, "-o", "cat", "--no-pager"], check=False
                 )
-                raise LabError(f"{unit} on host {host} is {state}: {last_line(said.stdout)}")
+                raise LabError(f"{unit} on host {host} is {state}: {cause(said.stdout)}")
             time.sleep(0.05)
 
     def _start_emulators(self) -> None:
         log = self.state / "emulators.log"
-        serve = [
+        serve: list[str | Path] = [
             sys.executable,
             "-m",
             "lab.emulators",
@@ -207,12 +225,14 @@ class Lab:
             OPERATOR,
             "--world",
             "lab",
+            "--account",
+            self.cloudflare_account,
         ]
         self.emulators.start(self.network.entering(serve), log, {**os.environ, **self.environment()})
         deadline = time.monotonic() + 20
         while '"ready"' not in log.read_text():  # their first line, once they accept connections
             if not self.emulators.populated() or time.monotonic() > deadline:
-                raise LabError(f"the emulated providers do not start: {last_line(log.read_text())}")
+                raise LabError(f"the emulated providers do not start: {cause(log.read_text())}")
             time.sleep(0.02)
 
     def _write_environment(self) -> None:
@@ -235,3 +255,17 @@ class Lab:
 def _require_root() -> None:
     if os.geteuid() != 0:
         raise LabError("the lab boots hosts and needs root; run it as root or with sudo")
+
+
+def _require_tools() -> None:
+    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    if missing:
+        raise LabError(f"not installed: {', '.join(missing)}; ./run rehearse installs what the lab needs")
+
+
+def _require_plain(*paths: Path) -> None:
+    for path in paths:
+        if set(str(path)) & set(':,\\"'):  # they separate and quote the options of an overlay mount
+            raise LabError(
+                f"the path {path} has a colon, comma, quote or backslash, which overlayfs cannot take"
+            )

@@ -20,7 +20,7 @@ from lab.addresses import OPERATOR, PACKAGE_PROXY_PORT
 from lab.cache import cache_directory
 from lab.cgroup import Cgroup
 from lab.network import Network
-from lab.process import LabError, last_line
+from lab.process import LabError, cause
 
 _STORES = 8
 _USER = "proxy"
@@ -99,9 +99,7 @@ class PackageCache:
                 return port
             time.sleep(0.02)
         said = directory / "cache.log"
-        raise LabError(
-            f"squid does not start: {last_line((said if said.exists() else self.log).read_text())}"
-        )
+        raise LabError(f"squid does not start: {cause((said if said.exists() else self.log).read_text())}")
 
 
 def _free_store() -> tuple[Path, int]:

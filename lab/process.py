@@ -20,6 +20,7 @@ def run(
     stdin: str | None = None,
     env: Mapping[str, str] | None = None,
     keep_open: Sequence[int] = (),
+    label: str | None = None,
 ) -> str:
     """Run a command to its end and return its standard output.
 
@@ -28,6 +29,7 @@ def run(
         stdin: text for its standard input, which is otherwise empty.
         env: its whole environment; None inherits ours.
         keep_open: file descriptors it inherits (to hold a lock as long as it lives).
+        label: what errors call it; None calls it by its words.
 
     Raises:
         LabError: it is not installed or it failed; names the command and the last line it said.
@@ -37,7 +39,7 @@ def run(
             [str(arg) for arg in argv],
             input=stdin if stdin is not None else "",
             capture_output=True,
-            text=True,
+            errors="replace",
             env=env,
             check=False,
             pass_fds=keep_open,
@@ -45,7 +47,7 @@ def run(
     except FileNotFoundError:
         raise LabError(f"{argv[0]} is not installed; ./run installs what the lab needs") from None
     if done.returncode:
-        raise LabError(f"{_short(argv)} failed: {last_line(done.stderr) or last_line(done.stdout)}")
+        raise LabError(f"{label or _short(argv)} failed: {cause(done.stderr or done.stdout)}")
     return done.stdout
 
 
@@ -53,10 +55,11 @@ def _short(argv: Sequence[str | Path]) -> str:
     return " ".join(str(arg) for arg in argv)[:120]
 
 
-def last_line(text: str) -> str:
-    """The last line of `text` that says something."""
+def cause(text: str) -> str:
+    """The line of a command's messages that says why: apt's first error (`E: `), else the last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "(it said nothing)"
+    errors = [line for line in lines if line.startswith("E: ")]
+    return (errors[:1] or lines[-1:] or ["(it said nothing)"])[0][:300]
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.lab import Lab
-from lab.process import last_line
+from lab.process import cause
 from lab.proofs import Check
 
 CHANGES_PENDING = 2
@@ -129,7 +129,7 @@ class Rehearsal:
         done = self._outreach("apply", "--yes", "--json", captured=True)
         if done.returncode:
             self._must(
-                "a second apply changes nothing", False, f"exit {done.returncode}: {last_line(done.stderr)}"
+                "a second apply changes nothing", False, f"exit {done.returncode}: {cause(done.stderr)}"
             )
         summary = json.loads(done.stdout)["plan"]["summary"]
         changes = summary["create"] + summary["update"] + summary["delete"]
@@ -146,7 +146,7 @@ class Rehearsal:
 
     def _cost(self) -> None:
         done = self._outreach("costs", "budget", "--format", "json", captured=True)
-        self._must("the fleet's cost is known", done.returncode == 0, last_line(done.stderr) or "priced")
+        self._must("the fleet's cost is known", done.returncode == 0, cause(done.stderr) or "priced")
         budget = json.loads(done.stdout)
         self.report.cost = f"{budget['total_monthly']} {budget['currency']} a month"
 

@@ -1,6 +1,6 @@
 """The emulated vendors as a real subprocess on loopback, for any test that talks to one.
 
-The fixtures `emulators` (one test's own) and `emulators_factory` come from here through tests/conftest.py.
+The fixtures `emulators` and `emulator_env` come from here through tests/conftest.py.
 """
 
 from __future__ import annotations
@@ -51,6 +51,11 @@ class Emulators:
             "CONTABO_API_URL": self.urls["contabo"],
             "CONTABO_TOKEN_URL": f"{self.urls['contabo']}/auth/realms/contabo/protocol/openid-connect/token",
         }
+
+    @property
+    def alive(self) -> bool:
+        """Whether it was started and neither killed nor stopped since."""
+        return self._process is not None
 
     def start(self) -> None:
         """Start, or start again; returns once requests are served."""
@@ -106,12 +111,22 @@ class Emulators:
         return found
 
     def world(self) -> dict[str, dict[str, Any]]:
-        """What the recording world was told: `hosts`, `ptrs`, `zones`."""
+        """What the recording world was told, once it has been told all: `hosts`, `ptrs`, `zones`."""
+        self.settle()
         found: dict[str, dict[str, Any]] = self.control("GET", "hetzner", "state")["world"]
         return found
 
+    def reset(self) -> None:
+        """Let all vendors forget everything."""
+        self.control("POST", "hetzner", "reset")
+
+    def settle(self) -> None:
+        """Wait until the world has done everything that was asked of it."""
+        self.control("GET", "hetzner", "settled")
+
     def advance(self, seconds: float) -> None:
         """Move the emulators' clock forward: tokens expire, slow work ends, limits refill."""
+        self.settle()
         self.control("POST", "hetzner", "clock", {"advance": seconds})
 
     def settings(self, vendor: str, **numbers: float) -> None:
@@ -136,16 +151,26 @@ class Emulators:
         return response.json()
 
 
-@pytest.fixture
-def emulators(tmp_path: Path) -> Iterator[Emulators]:
-    """Emulators of this test alone, with slow work made quick."""
-    running = Emulators(tmp_path / "emulators")
+@pytest.fixture(scope="session")
+def emulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulators]:
+    """One process for all tests, because each start costs a second."""
+    running = Emulators(tmp_path_factory.mktemp("emulators"))
     running.start()
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def emulators(emulator_process: Emulators) -> Emulators:
+    """Emulators that know nothing yet, with slow work made quick."""
+    running = emulator_process
+    if not running.alive:
+        running.start()
+    running.reset()
     running.settings("hetzner", create_seconds=0.1, action_seconds=0.05)
     running.settings("contabo", provisioning_seconds=0.1, installing_seconds=0.1)
     running.settings("cloudflare", activation_seconds=0)
-    yield running
-    running.kill()
+    return running
 
 
 @pytest.fixture

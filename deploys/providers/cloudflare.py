@@ -174,7 +174,7 @@ class Cloudflare:
                 )
             except ProviderError as error:
                 if f"({ZONE_EXISTS})" in str(error):
-                    cause = "the zone belongs to an account this token cannot see: remove it there, or use its token"
+                    cause = "the zone is in an account that this token cannot see: remove it there first"
                     raise ProviderError(self.name, zone, cause) from error
                 raise
         if found is None or found.account.id != self._account:

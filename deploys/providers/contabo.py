@@ -206,7 +206,9 @@ class Contabo:
         secrets = self._client.list(SECRETS, "SSH keys", type="ssh")
         wanted = names if isinstance(names, tuple) else ()
         ids = {row["name"]: int(row["secretId"]) for row in secrets}
-        return [ids[name] for name in wanted if name in ids]
+        if missing := [name for name in wanted if name not in ids]:
+            raise ProviderError(self.name, missing[0], "the SSH key is gone; run apply again")
+        return [ids[name] for name in wanted]
 
     def _create_key(self, name: str, fields: Fields) -> None:
         if not self._named_secrets(name):

@@ -23,7 +23,7 @@ from hcloud.ssh_keys import BoundSSHKey
 from hcloud.ssh_keys import SSHKey as DomainKey
 
 from deploys.dns.records import address_of
-from deploys.ownership import Identity, bare_key
+from deploys.ownership import Identity, known_key
 from deploys.plan import Action, Change, Fields, Kind
 from deploys.providers import ProviderError
 from deploys.providers.pace import PacedAdapter, Pacer, connection_cause
@@ -88,7 +88,11 @@ class Hetzner:
             (Kind.PTR, Action.CREATE): self._set_ptr,
             (Kind.PTR, Action.UPDATE): self._set_ptr,
         }
-        act = acts[change.kind, change.action]
+        act = acts.get((change.kind, change.action))
+        if act is None:
+            raise ProviderError(
+                self.name, change.object, "a server without a public IPv4 address is of no use"
+            )
 
         def attempt() -> Mapping[str, str]:
             with _errors(str(change)):
@@ -132,7 +136,7 @@ class Hetzner:
         return Held(value, str(server.id), owned)
 
     def _key(self, key: BoundSSHKey) -> Held[SshKey]:
-        public_key = bare_key(key.public_key or "")
+        public_key = known_key(key.public_key or "")
         return Held(SshKey(self.name, key.name or "", public_key), str(key.id), self._owned(key.labels))
 
     def _concerns(self, wall: BoundFirewall) -> bool:
@@ -225,9 +229,13 @@ class Hetzner:
     def _named_keys(self, names: tuple[str, ...]) -> list[DomainKey | BoundSSHKey]:
         """Keys by our names of them: one that others put there under another name serves as well."""
         known = {
-            self._identity.key_name(key.public_key or ""): key for key in self._client.ssh_keys.get_all()
+            self._identity.key_name(line): key
+            for key in self._client.ssh_keys.get_all()
+            if (line := known_key(key.public_key or ""))
         }
-        return [known[name] for name in names if name in known]
+        if missing := [name for name in names if name not in known]:
+            raise ProviderError(self.name, missing[0], "the SSH key is gone; run apply again")
+        return [known[name] for name in names]
 
     def _named_firewall(self, name: str) -> BoundFirewall:
         wall = self._client.firewalls.get_by_name(name)

@@ -175,7 +175,7 @@ class Instances:
         if row["cancelDate"]:
             raise error(409, f"Instance {row['instanceId']} is already cancelled")
         row["cancelDate"] = call.body.get(
-            "cancelDate", _term_end(row["created"], row["period"], self._lab.clock.now())
+            "cancelDate", term_end(row["created"], row["period"], self._lab.clock.now())
         )[:10]
         self.change(row)
         return single(call, {**OWNER, "instanceId": row["instanceId"], "cancelDate": row["cancelDate"]}, 201)
@@ -254,7 +254,7 @@ def _display_name(name: Any) -> str:
     return name
 
 
-def _term_end(created: float, months: int, now: float) -> str:
+def term_end(created: float, months: int, now: float) -> str:
     """The last day of the running contract term: cancelled instances are paid to its end."""
     start = datetime.fromtimestamp(created, UTC)
     count = 0

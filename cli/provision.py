@@ -1,0 +1,209 @@
+"""`outreach plan` and `outreach apply`: what would change, and make it so."""
+
+# ruff: noqa: E402 -- gevent must patch before anything imports ssl, or TLS breaks under pyinfra (gevent#1016)
+from __future__ import annotations
+
+from gevent import monkey  # type: ignore[import-untyped]  # gevent ships no types
+
+monkey.patch_all()
+
+import fcntl
+import json as jsonlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from cli import fail
+from cli.fleet import DEFAULT_FILE, FleetFile, read_fleet
+from cli.progress import Progress, host_table, report
+from costs.pricebook import PriceBook, PriceBookError
+from deploys.apply import Outcome, Status
+from deploys.connect import SettingsError, connect
+from deploys.plan import Area, Plan, Scope
+from deploys.providers import ProviderError
+from deploys.render import consent_phrase, markdown, text_lines
+from deploys.saved import PlanError, dump, load
+from deploys.session import Session, unmoved
+from deploys.world import Current
+from inventory import Allocation, HostsError, allocate, known_hosts_file
+
+Only = Annotated[str, Parameter(help="Areas, comma-separated: servers, dns, nodes.")]
+Limit = Annotated[str, Parameter(help="Hosts, comma-separated; everything else is left alone.")]
+Adopt = Annotated[
+    list[str] | None,
+    Parameter(help="Take over a record made by others: ZONE/NAME/TYPE, @ for the apex.", negative=""),
+]
+Json = Annotated[bool, Parameter(help="Print JSON.", negative="")]
+
+ERRORS = (ProviderError, SettingsError, PlanError, PriceBookError, HostsError)
+"""What is a person's to settle: each is one clear line."""
+
+NOTHING, PENDING, FAILED = 0, 2, 1
+
+
+def plan(
+    fleet: FleetFile = DEFAULT_FILE,
+    *,
+    only: Only = "servers,dns,nodes",
+    limit: Limit = "",
+    adopt: Adopt = None,
+    json: Json = False,
+    format: Annotated[Literal["text", "json", "markdown"], Parameter(help="How to print it.")] = "text",  # noqa: A002 - the option's name
+    out: Annotated[Path | None, Parameter(help="Save the plan here, as JSON, for `apply --plan`.")] = None,
+) -> int:
+    """Show what would change in servers, DNS, nodes and money. Changes nothing.
+
+    Exit status: 0 nothing to do, 2 changes pending, 1 error.
+    """
+    allocation = allocate(read_fleet(fleet))
+    scope = _scope(allocation, only, limit, adopt)
+    with _one_line():
+        with Progress().reading():
+            drawn, _ = _session(fleet, allocation, scope).plan()
+        if out:
+            _write(out, jsonlib.dumps(dump(drawn), indent=2) + "\n")
+    _print(drawn, "json" if json else format)
+    _complain(drawn)
+    if drawn.problems:
+        return FAILED
+    return PENDING if drawn.pending else NOTHING
+
+
+def apply(
+    fleet: FleetFile = DEFAULT_FILE,
+    *,
+    plan: Annotated[Path | None, Parameter(help="Apply exactly this saved plan, or refuse.")] = None,
+    yes: Annotated[
+        bool, Parameter(help="Consent to what costs money or cannot be undone.", negative="")
+    ] = False,
+    only: Only = "servers,dns,nodes",
+    limit: Limit = "",
+    adopt: Adopt = None,
+    json: Json = False,
+) -> int:
+    """Make the world as the fleet file says. Run it again after any failure: it continues where it stopped.
+
+    Exit status: 0 all is as the file says, 1 something is not.
+    """
+    allocation = allocate(read_fleet(fleet))
+    with _one_line():
+        saved = load(plan) if plan else None
+        scope = saved.scope if saved else _scope(allocation, only, limit, adopt)
+        session = _session(fleet, allocation, scope)
+        progress = Progress()
+        with _alone(fleet):
+            with progress.reading():
+                drawn, current = session.plan()
+            if saved:
+                unmoved(saved, drawn)
+            if not json:
+                _print(drawn, "text")
+            outcomes: list[Outcome] = []
+            if drawn.changes:
+                current = _consented(session, drawn, current, yes=yes)
+                with progress.applying(len(drawn.changes)) as tell:
+                    outcomes = session.apply(drawn, current, tell)
+    if json:
+        sys.stdout.write(jsonlib.dumps(report(drawn, outcomes), indent=2) + "\n")
+    elif outcomes:
+        host_table(allocation, outcomes)
+    _complain(drawn)
+    failed = any(outcome.status is not Status.DONE for outcome in outcomes)
+    return FAILED if failed or drawn.problems else NOTHING
+
+
+def _scope(allocation: Allocation, only: str, limit: str, adopt: list[str] | None) -> Scope:
+    words = [word.strip() for word in only.split(",")]
+    for word in words:
+        if word not in list(Area):
+            fail(f"--only {word!r}: there are {', '.join(Area)}")
+    hosts = [host.strip() for host in limit.split(",") if host.strip()]
+    known = [server.name for server in allocation.servers]
+    for host in hosts:
+        if host not in known:
+            fail(f"--limit {host}: the fleet has no such host; there are {', '.join(known[:8])}")
+    for record in adopt or ():
+        if record.count("/") != 2:
+            fail(f"--adopt {record}: give ZONE/NAME/TYPE, with @ as the apex's NAME: a.example/@/MX")
+    return Scope(frozenset(map(Area, words)), tuple(hosts), tuple(adopt or ()))
+
+
+def _session(fleet: Path, allocation: Allocation, scope: Scope) -> Session:
+    providers = connect(allocation, scope.only, os.environ, fleet.absolute().with_suffix(".orders.json"))
+    nodes = None
+    if Area.NODES in scope.only:
+        from deploys.nodes import PyinfraNodes  # noqa: PLC0415 - pyinfra takes a second that other scopes save
+
+        key = os.environ.get("OUTREACH_SSH_KEY") or None
+        nodes = PyinfraNodes(allocation, known_hosts_file(fleet), key, scope.limit)
+    return Session(allocation, scope, PriceBook.load(allocation.fleet.prices), providers, nodes)
+
+
+def _consented(session: Session, drawn: Plan, current: Current, *, yes: bool) -> Current:
+    """Have a person name what costs money or cannot be undone. The world may move while they think."""
+    phrase = consent_phrase(drawn.changes)
+    if yes or not phrase:
+        return current
+    if not sys.stdin.isatty():
+        fail(f"this plan needs consent to: {phrase}. Pass --yes, or run it on a terminal")
+    sys.stderr.write(f"This plan needs your consent. Type what it does to go on:\n\n    {phrase}\n\n> ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() != phrase:
+        fail("not confirmed: nothing was changed")
+    again, now = session.plan()
+    unmoved(drawn, again)
+    return now
+
+
+def _print(drawn: Plan, form: str) -> None:
+    if form == "json":
+        sys.stdout.write(jsonlib.dumps(dump(drawn), indent=2) + "\n")
+    elif form == "markdown":
+        sys.stdout.write(markdown(drawn))
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in text_lines(drawn))
+    sys.stdout.flush()
+
+
+def _complain(drawn: Plan) -> None:
+    for found in drawn.problems:
+        sys.stderr.write(f"outreach: {found.message}\n")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror}")
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """End with one line and status 1 for whatever a person can settle."""
+    try:
+        yield
+    except ERRORS as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        fail("interrupted; run apply again, it continues where it stopped")
+
+
+@contextmanager
+def _alone(fleet: Path) -> Iterator[None]:
+    """Hold the fleet's lock: two applies at once would both order what both found missing."""
+    path = fleet.absolute().with_suffix(".lock")
+    try:
+        file = path.open("w")
+    except OSError as error:
+        fail(f"{path} cannot be written ({error.strerror}): apply locks the fleet there")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fail(f"another apply of this fleet is running; it holds {path}")
+        yield

@@ -1,0 +1,36 @@
+"""What every host has: name, keys, firewall, clock, logs, updates, resolver."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from pyinfra.api.deploy import deploy
+
+from deploys.base import services
+from deploys.base.settings import Settings
+from deploys.operations.packages import installed
+from deploys.operations.service import configure
+
+
+@deploy("base")
+def base(current: Settings, packages: tuple[str, ...]) -> None:
+    """Converge what all hosts share.
+
+    Args:
+        current: the current host.
+        packages: what its role needs besides; all are installed in one go.
+    """
+    # Everything below configures a package. Their services are held back until their files are there.
+    installed(name="Packages", names=(*services.PACKAGES, *packages))
+    # The name first: services read it when they start.
+    configure(name="Host name", service=services.identity(current))
+    configure(name="SSH", service=services.ssh(current))
+    # Closed before any service that listens is started; its rules name the user `postfix`.
+    configure(
+        name="Firewall", service=services.firewall(current), refuse=partial(services.locks_out, current)
+    )
+    configure(name="Clock", service=services.clock(current))
+    configure(name="Logs", service=services.logs(current))
+    configure(name="Security updates", service=services.upgrades(current))
+    # After the packages, whose names the provider's resolver answers, and before anything that sends.
+    configure(name="Resolver", service=services.resolver(current))

@@ -1,0 +1,142 @@
+"""The services of every host, each as one whole configuration. Pure."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+from deploys.base.settings import Settings
+from deploys.operations.configuration import File, Observed, Service
+from deploys.operations.render import render
+
+PACKAGES = (
+    "ca-certificates",
+    "chrony",
+    "dns-root-data",
+    "nftables",
+    "openssl",
+    "unattended-upgrades",
+    "unbound",
+    "unbound-host",
+)
+OPERATOR_PORTS = {True: (22, 465, 587, 993), False: (22,)}
+"""Ports for operators and the orchestrator alone, by whether the host sends mail."""
+
+
+def identity(host: Settings) -> Service:
+    """Its name, before any service reads it."""
+    return Service(
+        name="identity",
+        files=(
+            File("/etc/hostname", render("identity/hostname", label=host.label)),
+            File("/etc/hosts", render("identity/hosts", fqdn=host.fqdn, label=host.label)),
+            File("/etc/cloud/cloud.cfg.d/99-outreach.cfg", render("identity/cloud.cfg")),
+        ),
+        reload="hostname -F /etc/hostname",
+        restart="hostname -F /etc/hostname",
+        health=render("identity/health.sh", fqdn=host.fqdn),
+    )
+
+
+def ssh(host: Settings) -> Service:
+    """Root by key and nothing else.
+
+    Root, because it is what every provider hands out, and what an operator does here is root's work:
+    a second user with sudo for everything is the same power behind one more thing to break. The log names the
+    key.
+    """
+    return Service(
+        name="ssh",
+        files=(
+            File("/etc/ssh/sshd_config.d/00-outreach.conf", render("ssh/sshd.conf")),
+            File("/etc/ssh/authorized_keys.d/root", render("ssh/authorized_keys", ssh_keys=host.ssh_keys)),
+        ),
+        unit="ssh",
+        check=render("ssh/check.sh", ssh_keys=host.ssh_keys),
+        reload="systemctl reload ssh",
+        restart="systemctl restart ssh",
+        health=render("ssh/health.sh"),
+    )
+
+
+def firewall(host: Settings) -> Service:
+    """What may come in, and that only Postfix speaks SMTP outwards."""
+    rules = render(
+        "firewall/nftables.conf",
+        operator_networks=host.operator_networks,
+        operator_ports=OPERATOR_PORTS[host.sends_mail],
+        sends_mail=host.sends_mail,
+    )
+    return Service(
+        name="firewall",
+        files=(File("/etc/nftables.conf", rules, mode=0o755),),
+        unit="nftables",
+        check="nft -c -f /etc/nftables.conf",
+        reload="systemctl reload nftables",
+        restart="systemctl restart nftables",
+        health="nft list table inet outreach >/dev/null",
+    )
+
+
+def locks_out(host: Settings, observed: Observed) -> str | None:
+    """Why the firewall must not be closed from here: it would shut out the very session that closes it."""
+    if observed.peer is None:
+        return None
+    if any(ip_address(observed.peer) in ip_network(network) for network in host.operator_networks):
+        return None
+    return (
+        f"you come from {observed.peer}, which operators.addresses does not contain:"
+        " the firewall would shut you out; add it to the fleet file"
+    )
+
+
+def clock(_host: Settings) -> Service:
+    """The right time: signatures and logs carry it."""
+    return Service(
+        name="chrony",
+        files=(File("/etc/chrony/conf.d/outreach.conf", render("chrony/chrony.conf")),),
+        unit="chrony",
+        check="chronyd -p -f /etc/chrony/chrony.conf >/dev/null",
+        reload="systemctl restart chrony",
+        restart="systemctl restart chrony",
+    )
+
+
+def logs(_host: Settings) -> Service:
+    """Logs that last and stay small."""
+    return Service(
+        name="journald",
+        files=(File("/etc/systemd/journald.conf.d/outreach.conf", render("journald/journald.conf")),),
+        reload="systemctl restart systemd-journald",
+        restart="systemctl restart systemd-journald",
+    )
+
+
+def upgrades(_host: Settings) -> Service:
+    """Security updates by themselves."""
+    return Service(
+        name="upgrades",
+        files=(File("/etc/apt/apt.conf.d/52outreach", render("upgrades/apt.conf")),),
+        check=render("upgrades/check.sh"),
+        reload="true",
+        restart="true",
+    )
+
+
+def resolver(_host: Settings) -> Service:
+    """A validating resolver of its own; resolv.conf follows only if it answers."""
+    return Service(
+        name="unbound",
+        files=(
+            File("/etc/unbound/unbound.conf.d/outreach.conf", render("unbound/unbound.conf")),
+            File(
+                "/etc/unbound/unbound.conf.d/root-auto-trust-anchor-file.conf",
+                render("unbound/root-auto-trust-anchor-file.conf"),
+            ),
+            File("/etc/resolv.conf", render("unbound/resolv.conf")),
+        ),
+        unit="unbound",
+        check=render("unbound/check.sh"),
+        reload="systemctl restart unbound",
+        restart="systemctl restart unbound",
+        health=render("unbound/health.sh"),
+    )

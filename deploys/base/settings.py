@@ -1,0 +1,80 @@
+"""What a deploy reads of `host.data`, typed: see :func:`inventory.hosts.hosts` for where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SendingDomain:
+    """A domain at home on a node.
+
+    Args:
+        name: the domain.
+        selector: of its DKIM key.
+        dkim_bits: size of its RSA key.
+        accounts: addresses of its mailboxes.
+    """
+
+    name: str
+    selector: str
+    dkim_bits: int
+    accounts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One host as its deploys see it.
+
+    Args:
+        fqdn: full host name: HELO, A and PTR.
+        sends_mail: it is a node.
+        infra_domain: zone of the host names.
+        ipv4: its own address.
+        operator_networks: who may reach SSH, submission and IMAP; the orchestrator is one of them.
+        ssh_keys: public keys that may log in as root.
+        domains: those at home here.
+        report_domain: domain whose DMARC and TLS reports end here, if any.
+    """
+
+    fqdn: str
+    sends_mail: bool
+    infra_domain: str
+    ipv4: str
+    operator_networks: tuple[str, ...]
+    ssh_keys: tuple[str, ...]
+    domains: tuple[SendingDomain, ...]
+    report_domain: str | None
+
+    @property
+    def label(self) -> str:
+        """The first label of the host name."""
+        return self.fqdn.partition(".")[0]
+
+
+def settings(data: Mapping[str, Any]) -> Settings:
+    """Read one host's data.
+
+    Raises:
+        KeyError: naming the key that is missing.
+    """
+    return Settings(
+        fqdn=data["fqdn"],
+        sends_mail=data["role"] == "node",
+        infra_domain=data["infra_domain"],
+        ipv4=data["ipv4"],
+        operator_networks=(f"{data['orchestrator_ipv4']}/32", *data["operator_addresses"]),
+        ssh_keys=tuple(data["ssh_keys"]),
+        domains=tuple(
+            SendingDomain(
+                name=domain["name"],
+                selector=domain["selector"],
+                dkim_bits=domain["dkim_bits"],
+                accounts=tuple(account["address"] for account in domain["accounts"]),
+            )
+            for domain in data["domains"]
+        ),
+        report_domain=data.get("report_domain"),
+    )

@@ -1,0 +1,1 @@
+"""Operations that deploys share: whole service configurations, packages, files born on a host."""

@@ -1,0 +1,45 @@
+"""Running a script on a host from inside an operation, with its outcome as a value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from paramiko import SSHException
+from pyinfra.api.command import QuoteString, StringCommand
+from pyinfra.api.host import Host
+
+
+class RemoteError(Exception):
+    """The host could not be asked: the connection broke, or it did not answer in time."""
+
+
+def run(
+    host: Host, script: str, *arguments: str, stdin: str | None = None, timeout: int = 300
+) -> tuple[bool, list[str]]:
+    """Run a shell script as root.
+
+    What is sent on standard input is shown nowhere, neither with `-v` nor with `--debug-operations`.
+
+    Args:
+        host: where.
+        script: text for ``sh``; ``$1`` is the first of `arguments`.
+        arguments: passed quoted.
+        stdin: text for the script's standard input.
+        timeout: seconds.
+
+    Returns:
+        Whether it ended with 0, and the lines of its standard output.
+
+    Raises:
+        RemoteError: when the connection broke or the script took too long.
+    """
+    words = (QuoteString(word) for word in (script, "sh", *arguments))
+    command = StringCommand("sh", "-c", *words)
+    options: dict[str, Any] = {"_timeout": timeout} | ({"_stdin": stdin} if stdin is not None else {})
+    try:
+        succeeded, output = host.run_shell_command(command, **options)
+    except TimeoutError as error:
+        raise RemoteError(f"no answer within {timeout} s") from error
+    except (OSError, EOFError, SSHException) as error:
+        raise RemoteError(f"connection lost ({error or type(error).__name__})") from error
+    return succeeded, output.stdout_lines

@@ -1,0 +1,29 @@
+"""The whole deploy of any host, by its role. By hand: ``pyinfra inventory/fleet.py deploys/site.py``.
+
+Every host goes through the same operations in the same order, and those its role has no use for do nothing.
+In API mode pyinfra knows an operation by its position alone: different ones at one position would share label
+and settings (pyinfra issue 1370).
+"""
+
+from __future__ import annotations
+
+import pyinfra
+from pyinfra.api.deploy import deploy
+from pyinfra.context import host
+
+from deploys.base import base
+from deploys.base.settings import settings
+from deploys.mail import mail
+from deploys.mail.services import PACKAGES as MAIL_PACKAGES
+
+
+@deploy("site")
+def site() -> None:
+    """Converge the current host of pyinfra's context."""
+    current = settings(host.data.dict())
+    base(current=current, packages=MAIL_PACKAGES if current.sends_mail else ())
+    mail(current=current)
+
+
+if pyinfra.is_cli:
+    site()
