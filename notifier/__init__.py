@@ -13,8 +13,10 @@ breaks, between Telegram's acceptance and our record of it, the message is sent 
 sent twice.
 """
 
+import logging
+
 from notifier.bot import ConfigurationError, Server, Token
-from notifier.clock import Clock, clock_from
+from notifier.clock import Clock
 from notifier.credentials import Credentials, credentials
 from notifier.database import OutboxError
 from notifier.messages import Alert, Attachment, Message, MessageError, Plain, Report
@@ -22,6 +24,8 @@ from notifier.notifier import Fate, Notifier, Receipt, default_outbox, status
 from notifier.outbox import Status
 from notifier.render import Templates
 from notifier.sender import TokenRefusedError
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = [
     "Alert",
@@ -42,7 +46,6 @@ __all__ = [
     "Templates",
     "Token",
     "TokenRefusedError",
-    "clock_from",
     "credentials",
     "default_outbox",
     "status",

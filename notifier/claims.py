@@ -308,7 +308,8 @@ def _free(connection: sqlite3.Connection, owner: str, ended: float) -> int:
     rows = connection.execute("SELECT chat, message FROM chat WHERE owner = ?", (owner,)).fetchall()
     for row in rows:
         connection.execute(
-            "UPDATE message SET unknown = unknown + 1, reason = 'the sender died' WHERE id = ?",
+            "UPDATE message SET unknown = unknown + 1, orphaned = orphaned + 1, reason = 'its sender died'"
+            " WHERE id = ?",
             (row["message"],),
         )
         connection.execute(

@@ -19,6 +19,7 @@ from cyclopts import App, Parameter
 from notifier import (
     Alert,
     Attachment,
+    Clock,
     ConfigurationError,
     Fate,
     Message,
@@ -32,12 +33,12 @@ from notifier import (
     Status,
     Templates,
     TokenRefusedError,
-    clock_from,
     credentials,
     default_outbox,
 )
 from notifier import status as status_of
 from notifier.bot import API
+from notifier.clock import SPEED
 from notifier.messages import FILE_BYTES
 from notifier.notifier import WAIT
 from notifier.sender import WORKERS
@@ -48,6 +49,9 @@ app = App(
     " and TELEGRAM_CHAT_ID, or from a file.",
     default_parameter=Parameter(negative=()),
 )
+
+TIMEOUT = "NOTIFIER_TIMEOUT"
+"""Seconds to wait for an answer of Telegram, instead of 15."""
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -98,13 +102,11 @@ class Line(Place):
 
     def notifier(self) -> Notifier:
         """A notifier that ends its work on the first SIGTERM or SIGINT, and at once on the second."""
-        seconds = os.environ.get("NOTIFIER_TIMEOUT")
-        server = Server(self.base_url, float(seconds)) if seconds else Server(self.base_url)
         notifier = Notifier(
             credentials(file=self.credentials),
             self.path,
-            server=server,
-            clock=clock_from(),
+            server=Server(self.base_url, _number(TIMEOUT, Server.seconds)),
+            clock=_clock(),
             templates=Templates(self.templates),
         )
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -251,7 +253,7 @@ def status(*, json: bool = False, place: Place = Place()) -> int:
         place: where the queue is.
     """
     with _one_line():
-        _show(status_of(place.path, clock_from()), as_json=json)
+        _show(status_of(place.path, _clock()), as_json=json)
         return 0
 
 
@@ -275,6 +277,8 @@ def main() -> None:
 
 
 def _send(message: Message, delivery: Delivery, line: Line) -> int:
+    # What becomes of the message is said below; this is for what somebody must do.
+    logging.basicConfig(level=logging.ERROR, format="notifier: %(message)s")
     receipt = line.notifier().send(
         message,
         delivery.attachments(),
@@ -327,6 +331,18 @@ def _say(line: str) -> None:
 def _stop(notifier: Notifier, number: int) -> None:
     signal.signal(number, signal.SIG_DFL)
     notifier.stop()
+
+
+def _clock() -> Clock:
+    return Clock(_number(SPEED, 1.0))
+
+
+def _number(name: str, otherwise: float) -> float:
+    """A number above 0 from the environment."""
+    text = os.environ.get(name) or str(otherwise)
+    if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) == 0:
+        raise ConfigurationError(f"{name} is {text!r}, not a number above 0")
+    return float(text)
 
 
 def _bytes(path: Path) -> bytes:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Mapping
 
 SPEED = "NOTIFIER_TEST_SPEED"
 """Environment variable for tests only: how many seconds pass in one. Telegram's limits, pauses and timeouts
@@ -31,8 +29,3 @@ class Clock:
     def real(self, seconds: float) -> float:
         """How long to wait on this machine until `seconds` have passed on this clock."""
         return seconds / self.speed
-
-
-def clock_from(environ: Mapping[str, str] = os.environ) -> Clock:
-    """The clock, hurried only if :data:`SPEED` says so."""
-    return Clock(float(environ.get(SPEED) or 1.0))

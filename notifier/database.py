@@ -19,7 +19,8 @@ CREATE TABLE message (
     method TEXT NOT NULL, text TEXT NOT NULL, html INTEGER NOT NULL, silent INTEGER NOT NULL,
     attachment INTEGER REFERENCES attachment (id), created REAL NOT NULL, deadline REAL NOT NULL,
     state TEXT NOT NULL, failures INTEGER NOT NULL DEFAULT 0, server_errors INTEGER NOT NULL DEFAULT 0,
-    unknown INTEGER NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '', message_id INTEGER, finished REAL);
+    unknown INTEGER NOT NULL DEFAULT 0, orphaned INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT '', message_id INTEGER, finished REAL);
 CREATE INDEX message_waiting ON message (chat, position) WHERE state = 'waiting';
 CREATE INDEX message_finished ON message (finished) WHERE state <> 'waiting';
 -- `ready`: not before; `held`: until when a 429 forbids it; `owner` is sending `message` to it.

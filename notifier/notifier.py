@@ -88,6 +88,7 @@ class Notifier:
         self._bot = Bot(credentials.token, server or Server(), self._clock)
         self._templates = templates or Templates()
         self._senders: set[Sender] = set()
+        self._stopped = False
 
     def send(
         self,
@@ -163,6 +164,7 @@ class Notifier:
 
     def stop(self) -> None:
         """Let :meth:`serve`, and any call that waits, end once what is under way is recorded."""
+        self._stopped = True
         for sender in list(self._senders):
             sender.stop()
 
@@ -192,6 +194,8 @@ class Notifier:
             Sender(outbox, self._bot, self._clock, workers) as sender,
         ):
             self._senders.add(sender)
+            if self._stopped:
+                sender.stop()
             try:
                 yield outbox, sender
             finally:
@@ -212,6 +216,8 @@ def status(outbox: Path, clock: Clock) -> Status:
     Raises:
         OutboxError: it cannot be used.
     """
+    if not outbox.exists():
+        raise OutboxError(f"outbox {outbox}: nothing was ever queued here")
     with closing(Outbox(outbox, durable=False)) as opened:
         return opened.status(clock.now())
 

@@ -83,7 +83,8 @@ class Status:
         waiting, sent, refused, expired: requests by state; the sent ones of the last week.
         oldest_seconds: how long the oldest waiting one has waited; 0 without one.
         held_seconds: how long Telegram still forbids all sending.
-        unknown: attempts whose outcome never became known; each may have been seen twice.
+        unknown: attempts whose outcome never became known; each may have delivered a message twice.
+        orphaned: those among them whose sender died.
         senders: processes that send.
         unsent: the latest refused or expired ones.
     """
@@ -95,6 +96,7 @@ class Status:
     oldest_seconds: float
     held_seconds: float
     unknown: int
+    orphaned: int
     senders: int
     unsent: tuple[Entry, ...]
 
@@ -166,6 +168,7 @@ class Outbox:
             oldest_seconds=max(0.0, now - oldest) if oldest is not None else 0.0,
             held_seconds=max(0.0, self._value("SELECT held FROM bot") - now),
             unknown=self._value("SELECT coalesce(sum(unknown), 0) FROM message"),
+            orphaned=self._value("SELECT coalesce(sum(orphaned), 0) FROM message"),
             senders=self._value("SELECT count(*) FROM owner"),
             unsent=tuple(
                 self._entries(

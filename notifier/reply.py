@@ -99,7 +99,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, now: float) -
         now: seconds since the epoch, for a `Retry-After` that names a date.
     """
     answer = _object(body)
-    said = str(answer.get("description") or "").strip()
+    said = _sentence(str(answer.get("description") or ""))
     match status:
         case 200:
             return _accepted(answer, body)
@@ -176,6 +176,11 @@ def _header(headers: Mapping[str, str], now: float) -> float | None:
 def _parameters(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     parameters = answer.get("parameters")
     return parameters if isinstance(parameters, dict) else {}
+
+
+def _sentence(text: str) -> str:
+    """One line that is safe to log, whoever wrote it."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text[:300]).split())
 
 
 def _object(body: bytes) -> Mapping[str, Any]:

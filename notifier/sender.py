@@ -73,7 +73,9 @@ class Sender:
         for _worker in self._workers:
             self._work.put(None)
         try:
-            self._claims.close()
+            # With requests still under way (only after an interruption) it stays in the list, to be found dead.
+            if self._under_way == 0:
+                self._claims.close()
         except OutboxError as failure:
             log.warning("%s; the next sender takes over from this one", failure)
         self._owner.close()
@@ -124,7 +126,8 @@ class Sender:
                 continue
             idle = self._under_way == 0 and turn.next_at is not None
             idle_until = turn.next_at if idle and turn.next_at is not None else float("-inf")
-            results = self._collect(self._wait(turn))
+            # What was just recorded may be all that was asked for: ask before waiting for more.
+            results = self._collect(0 if results else self._wait(turn))
             refused = refused or _refusal(results)
         if refused is not None:
             raise TokenRefusedError(f"Telegram refuses the bot: {refused.reason}")
@@ -191,7 +194,7 @@ def _tell(result: Result) -> None:
         case RetryAfter(seconds):
             log.info("message %d: Telegram asks to wait %.0f s", claim.id, seconds)
         case Migrated(chat):
-            log.warning("message %d: the chat is now %s; change TELEGRAM_CHAT_ID", claim.id, chat)
+            log.error("message %d: its chat is now %s; change TELEGRAM_CHAT_ID", claim.id, chat)
         case Retry(reason):
             log.info("message %d: %s; will be tried again", claim.id, reason)
         case BadMarkup(reason):
@@ -199,4 +202,4 @@ def _tell(result: Result) -> None:
         case BadPhoto(reason):
             log.warning("message %d: %s; sent as a file", claim.id, reason)
         case Refused(reason):
-            log.error("message %d: refused: %s", claim.id, reason)
+            log.warning("message %d: refused: %s", claim.id, reason)
