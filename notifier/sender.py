@@ -73,7 +73,7 @@ class Sender:
         for _worker in self._workers:
             self._work.put(None)
         try:
-            # With requests still under way (only after an interruption) it stays in the list, to be found dead.
+            # With requests under way (only after an interruption) it stays in the list, to be found dead.
             if self._under_way == 0:
                 self._claims.close()
         except OutboxError as failure:

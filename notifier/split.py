@@ -26,6 +26,11 @@ RAW_BYTES = 32 * 1024
 NUMBER_UNITS = 10
 """Room for the number that each of several parts bears: a line end and `[123/456]`."""
 
+_LONGEST_CHARACTER = 64
+"""Code points of one visible character, beyond which it is torn after all."""
+
+_FLAG_LETTERS = re.compile("[\U0001f1e6-\U0001f1ff]+$")
+
 _BREAKS = (re.compile(r"\n\s*\n"), re.compile(r"\n"), re.compile(r"\s+"))
 """What a part may end at, best first: a paragraph, a line, a word."""
 
@@ -68,7 +73,7 @@ def _cut(text: str, outer: Sequence[Span], start: int, limit: int) -> tuple[int,
     if full == len(text):
         return full, full
     torn = _around(outer, full, full)
-    edge = full if torn is None or torn.start == start else torn.start
+    edge = full if torn is None or torn.start <= start else torn.start
     outside = _best(text, outer, start, edge) or _best(text, outer, start, edge, fill=0.0)
     if outside is not None:
         return outside
@@ -108,17 +113,21 @@ def _reach(text: str, start: int, limit: int) -> int:
 def _whole(text: str, start: int, end: int) -> int:
     """The last place up to `end` that does not tear a character from its accent, joiner or second half."""
     place = end
-    while place > start + 1 and end - place < 64 and _joined(text[place - 1], text[place]):
+    while place > start + 1 and end - place < _LONGEST_CHARACTER and _torn(text, place):
         place -= 1
     return place if place > start + 1 else end
 
 
-def _joined(left: str, right: str) -> bool:
-    if "\N{ZERO WIDTH JOINER}" in (left, right):
+def _torn(text: str, place: int) -> bool:
+    """Whether a cut goes through what a reader sees as one character (a part of UAX #29's clusters)."""
+    left, right = text[place - 1], text[place]
+    if "\N{ZERO WIDTH JOINER}" in (left, right) or "\U0001f3fb" <= right <= "\U0001f3ff":
         return True
-    skin_tone = "\U0001f3fb" <= right <= "\U0001f3ff"
-    flag = all("\U0001f1e6" <= half <= "\U0001f1ff" for half in (left, right))
-    return skin_tone or flag or unicodedata.category(right) in ("Mn", "Me", "Mc")
+    letters = _FLAG_LETTERS.search(text, 0, place)
+    if letters is not None and _FLAG_LETTERS.match(right):
+        # Two letters are a flag; of a row of them, the first two, the next two and so on.
+        return len(letters[0]) % 2 == 1
+    return unicodedata.category(right) in ("Mn", "Me", "Mc")
 
 
 def _outermost(spans: Sequence[Span]) -> list[Span]:

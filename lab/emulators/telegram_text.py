@@ -33,6 +33,9 @@ _TAGS = {
 }
 _REFERENCES = {"lt": "<", "gt": ">", "amp": "&", "quot": '"'}
 
+_AMPERSAND = "\ufdd0"
+"""Stands for & while tags are read, because HTML knows more references than Telegram; never a character."""
+
 
 class TextError(ValueError):
     """A text that Telegram refuses, with its sentence."""
@@ -66,8 +69,10 @@ class _Entities(HTMLParser):
         super().__init__(convert_charrefs=False)
         self.seen = ""
         self._open: list[str] = []
-        self.feed(text)
+        self.feed(text.replace("&", _AMPERSAND))
         self.close()
+        first, *others = self.seen.split(_AMPERSAND)
+        self.seen = first + "".join(_referenced(other) for other in others)
         if self._open:
             self._refuse(f'Can\'t find end tag corresponding to start tag "{self._open[-1]}"')
 
@@ -93,13 +98,6 @@ class _Entities(HTMLParser):
             self._refuse(f'Unsupported start tag "" at byte offset {self.getpos()[1]}')
         self.seen += data
 
-    def handle_entityref(self, name: str) -> None:
-        self.seen += _REFERENCES.get(name, f"&{name};")
-
-    def handle_charref(self, name: str) -> None:
-        code = int(name[1:], 16) if name[0] in "xX" else int(name)
-        self.seen += chr(code) if 0 < code < 0x10FFFF else f"&#{name};"
-
     def handle_comment(self, data: str) -> None:
         self._refuse(f'Unsupported start tag "!--{data}" at byte offset {self.getpos()[1]}')
 
@@ -111,3 +109,23 @@ class _Entities(HTMLParser):
 
     def _refuse(self, sentence: str) -> None:
         raise TextError(f"can't parse entities: {sentence}")
+
+
+def _referenced(text: str) -> str:
+    """What follows an ampersand, with the ampersand or what the reference stands for."""
+    number = text[:1] == "#"
+    digits = "0123456789"
+    if text[:2] in ("#x", "#X"):
+        digits += "abcdefABCDEF"
+    start = 0 if not number else 2 if len(digits) > 10 else 1
+    end = start
+    while end < len(text) and (text[end] in digits if number else text[end].isascii() and text[end].isalpha()):
+        end += 1
+    rest = text[end:].removeprefix(";")
+    if not number:
+        meant = _REFERENCES.get(text[:end], "")
+        return meant + rest if meant else f"&{text}"
+    code = int(text[start:end] or "0", 16 if start == 2 else 10)
+    if 0xD800 <= code <= 0xDFFF:
+        raise TextError("can't parse entities: Text contains invalid Unicode characters after decoding")
+    return chr(code) + rest if 0 < code < 0x10FFFF else f"&{text}"
