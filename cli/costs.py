@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import KW_ONLY, dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import App, Parameter
-from pydantic import BaseModel
 
 from cli import fail
 from cli.fleet import DEFAULT_FILE, FleetFile, read_fleet
+from cli.sheets import Format, FormatOption, show
 from costs.audit import audit as findings_of
 from costs.budget import SERVICES, Component, Scope, UnknownPriceError
 from costs.capacity import capacity as capacity_of
@@ -24,17 +25,17 @@ from costs.limits import Limits, LimitsError, limits
 from costs.mails import mail_costs
 from costs.optimise import NoChoiceError
 from costs.optimise import optimise as optimum_of
-from costs.pricebook import PriceBook, PriceBookError
+from costs.pricebook import BOOKS, PriceBook, PriceBookError
+from costs.refresh import ENDPOINT, RefreshError, fetch_pricing, listed_lines
+from costs.refresh import refresh as refreshed
 from costs.report.budget_sheets import audit_sheet, budget_sheets, mail_sheets
-from costs.report.capacity_sheets import capacity_sheets
-from costs.report.sheet import Sheet, text, to_csv, to_markdown
-from costs.report.size_sheets import optimum_sheets, scaling_sheets
+from costs.report.capacity_sheets import capacity_sheets, limits_sheet
+from costs.report.compare import BaselineError, read_baseline
+from costs.report.size_sheets import books_sheet, optimum_sheets, refresh_sheet, scaling_sheets
 from costs.scaling import scaling as scaling_of
+from costs.scaling import staircase
 from costs.statement import statement
 from inventory import allocate
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 app = App(
     name="costs", help="What the fleet costs now and at any size, what it carries, and what is cheapest."
@@ -42,20 +43,6 @@ app = App(
 
 OVER_BUDGET = 3
 CHANGED = 2
-
-
-class Format(StrEnum):
-    """How a command prints its result."""
-
-    TABLE = "table"
-    MARKDOWN = "markdown"
-    CSV = "csv"
-    JSON = "json"
-
-
-FormatOption = Annotated[
-    Format, Parameter(name="--format", help="table, markdown, csv (first table) or json.")
-]
 
 
 @Parameter(name="*")
@@ -72,6 +59,7 @@ class Priced:
     """
 
     fleet: FleetFile = DEFAULT_FILE
+    _: KW_ONLY
     book: Annotated[
         str | None, Parameter(help="Price book: a name or a .yaml file; by default the fleet file's.")
     ] = None
@@ -114,7 +102,7 @@ def clear_errors() -> Iterator[None]:
     """End with one clear line where the input is at fault."""
     try:
         yield
-    except (PriceBookError, UnknownPriceError, LimitsError, NoChoiceError) as error:
+    except (PriceBookError, UnknownPriceError, LimitsError, NoChoiceError, BaselineError) as error:
         fail(str(error))
 
 
@@ -182,6 +170,129 @@ def optimise(
     show(form, found, optimum_sheets(found))
 
 
+@app.command
+def report(
+    priced: Priced = PRICED,
+    *,
+    output: Annotated[
+        Path | None,
+        Parameter(name=["--output", "-o"], help="Folder for every form; without it, Markdown is printed."),
+    ] = None,
+    accounts: Annotated[
+        int | None, Parameter(help="The other size to compute; by default the seed's 5,000.")
+    ] = None,
+    baseline: Annotated[
+        Path | None, Parameter(help="report.json of an earlier report to compare with.")
+    ] = None,
+    budget: Annotated[
+        str | None, Parameter(help="The most it may cost a month; exit 3 if it costs more.")
+    ] = None,
+    start: Annotated[
+        str | None, Parameter(help="First month of the FOCUS year, YYYY-MM; by default the book's next.")
+    ] = None,
+    assume: Assumed = None,
+) -> int:
+    """Write the whole report: Markdown, CSV, JSON with its schema, FOCUS, one HTML page, charts as PNG."""
+    from costs.report.model import report as report_of  # noqa: PLC0415 - the charts' library is slow to load
+    from costs.report.model import verdict  # noqa: PLC0415
+    from costs.report.write import files, markdown, write  # noqa: PLC0415
+
+    holdings, book, scope = sized(priced, 1 if accounts is None else accounts)
+    first = _first_month(start, book)
+    with clear_errors():
+        found = report_of(
+            holdings, book, scope, accounts=accounts, bounds=assumed(assume), limit=_limit(budget)
+        )
+        if baseline:
+            found = found.compared(read_baseline(baseline))
+    if output:
+        stairs = staircase(holdings, book, scope) if found.scaling else ()
+        try:
+            write(files(found, stairs, first), output)
+        except OSError as error:
+            fail(f"{output} cannot be written ({error.strerror})")
+        sys.stderr.write(f"{output}: report.html, report.md, report.json and more\n")
+    else:
+        sys.stdout.write(markdown(found))
+    if found.over_limit:
+        sys.stderr.write(f"outreach: {verdict(found)}\n")
+        return OVER_BUDGET
+    return 0
+
+
+def _limit(text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        limit = Decimal(text)
+    except InvalidOperation:
+        limit = Decimal("NaN")
+    if not (limit.is_finite() and limit > 0):
+        fail(f"--budget {text}: give an amount a month in the book's currency, such as 400 or 399.50")
+    return limit
+
+
+def _first_month(text: str | None, book: PriceBook) -> date:
+    if text is None:
+        return (book.dated.replace(day=1) + timedelta(days=32)).replace(day=1)
+    try:
+        return date.fromisoformat(f"{text}-01")
+    except ValueError:
+        fail(f"--start {text}: give a month as YYYY-MM")
+
+
+@app.command
+def schema() -> None:
+    """Print the JSON Schema of report.json."""
+    from costs.report.write import schema as schema_of  # noqa: PLC0415 - the charts' library is slow to load
+
+    sys.stdout.write(schema_of())
+
+
+@app.command
+def books(*, form: FormatOption = Format.TABLE) -> None:
+    """List the price books that come along."""
+    found = tuple(PriceBook.load(path.stem) for path in sorted(BOOKS.glob("*.yaml")))
+    show(form, found, [books_sheet(found)])
+
+
+@app.command(name="limits")
+def figures(*, assume: Assumed = None, form: FormatOption = Format.TABLE) -> None:
+    """List the figures behind limits and choice, with their sources; `--assume` replaces them."""
+    found = assumed(assume)
+    show(form, found, [limits_sheet(found)])
+
+
+@app.command
+def refresh(
+    *,
+    book: Annotated[str, Parameter(help="Price book: a name or a .yaml file.")] = "current",
+    location: Annotated[str, Parameter(help="Whose prices count, by Hetzner's own name.")] = "fsn1",
+    output: Annotated[
+        Path | None, Parameter(name=["--output", "-o"], help="Write the book with the listed prices here.")
+    ] = None,
+    form: FormatOption = Format.TABLE,
+) -> int:
+    """Set Hetzner's own price list beside a book's prices; exit 2 if any differs.
+
+    Reads HCLOUD_TOKEN, and HCLOUD_ENDPOINT where it is not the public API. Prices are those of the token's
+    project: net, in its currency.
+    """
+    token = os.environ.get("HCLOUD_TOKEN") or fail("HCLOUD_TOKEN is not set: a token of any Hetzner project")
+    today = datetime.now(UTC).date()
+    try:
+        pricing = fetch_pricing(token, os.environ.get("HCLOUD_ENDPOINT", ENDPOINT))
+        listed = listed_lines(pricing, location, today)
+    except RefreshError as error:
+        fail(str(error))
+    with clear_errors():
+        found, renewed = refreshed(PriceBook.load(book), listed, location, today)
+    show(form, found, [refresh_sheet(found)])
+    if output:
+        output.write_text(renewed.to_yaml(), "utf-8")
+    return CHANGED if found.changes else 0
+
+
 def sized(priced: Priced, accounts: int) -> tuple[Holdings, PriceBook, Scope]:
     """Read both files for a command that divides by accounts."""
     if accounts < 1:
@@ -207,56 +318,3 @@ def assumed(pairs: list[str] | None) -> Limits:
         given[name] = value
     with clear_errors():
         return limits().assuming(given)
-
-
-def show(form: Format, result: BaseModel | tuple[BaseModel, ...], sheets: Iterable[Sheet]) -> None:
-    """Print a result in the form asked for."""
-    if form is Format.JSON:
-        data = (
-            result.model_dump(mode="json")
-            if isinstance(result, BaseModel)
-            else [entry.model_dump(mode="json") for entry in result]
-        )
-        sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
-    elif form is Format.CSV:
-        sys.stdout.write(to_csv(next(iter(sheets))))
-    elif form is Format.MARKDOWN:
-        sys.stdout.write("\n".join(to_markdown(sheet) for sheet in sheets if not sheet.detail))
-    else:
-        print_tables(sheets)
-
-
-def print_tables(sheets: Iterable[Sheet]) -> None:
-    """Print sheets as tables that fit the terminal."""
-    from rich.console import Console  # noqa: PLC0415 - JSON and CSV do without it
-
-    console = Console(highlight=False)
-    for sheet in sheets:
-        if not sheet.detail:
-            console.print(table(sheet))
-            for note in sheet.notes:
-                console.print(note, style="dim", markup=False)
-            console.print()
-
-
-def table(sheet: Sheet) -> Table:
-    """A sheet as a table for the terminal."""
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    shown = [index for index, column in enumerate(sheet.columns) if not column.detail]
-    made = Table(
-        box=SIMPLE_HEAD, title=Text(sheet.title, style="bold"), title_justify="left", padding=(0, 1, 0, 0)
-    )
-    for index in shown:
-        column = sheet.columns[index]
-        made.add_column(Text(column.name), justify="right" if column.right else "left", no_wrap=column.right)
-    for row in sheet.rows:
-        style = {"line": None, "subtotal": "dim", "total": "bold"}[row.kind]
-        made.add_row(
-            *(Text(text(row.cells[index])) for index in shown),
-            style=style,
-            end_section=row.kind == "subtotal",
-        )
-    return made

@@ -17,12 +17,14 @@ class Statement(Budget):
 
     Args:
         quoted_total: the sum the seed quotes for this fleet at its prices; None for any other.
+        quoted_upper: the upper end of the range the seed quotes.
         findings: what the audit says about that sum.
         premium: the same mailboxes, two thirds of them as rented seats; None where a price is unknown.
         saas: orchestration as a service.
     """
 
     quoted_total: MonthlyCents | None
+    quoted_upper: MonthlyCents | None
     findings: tuple[Finding, ...]
     premium: Premium | None
     saas: tuple[Saas, ...]
@@ -42,6 +44,7 @@ def statement(holdings: Holdings, book: PriceBook, scope: Scope = BY_DEFAULT) ->
     return Statement(
         **{name: getattr(own, name) for name in Budget.model_fields},
         quoted_total=Monthly(said["total"], book.currency) if comparable else None,
+        quoted_upper=Monthly(said["total-upper"], book.currency) if comparable else None,
         findings=tuple(found for found in audit() if found.id.startswith("01-")) if comparable else (),
         premium=premium(holdings, book, own),
         saas=saas(book, own),

@@ -112,7 +112,8 @@ def _change_lines(change: Change) -> Iterator[str]:
     if change.kind is Kind.NODE:
         lines = (change.after or {}).get("changes", ())
         yield f"  {sign} node"
-        yield from (f"  {sign}   {line}" for line in (lines if isinstance(lines, tuple) else ()))
+        for entry in lines if isinstance(lines, tuple) else ():
+            yield from (f"  {sign}   {line}" for line in entry.splitlines())
     elif change.kind is Kind.RECORD:
         yield f"  {sign} {_record(change)}"
     else:
@@ -163,6 +164,9 @@ def _shown(value: Value) -> str:
 
 def _waiting_lines(waiting: Sequence[Change]) -> Iterator[str]:
     """What waits, counted by what it waits for: `40 DKIM records wait for their nodes`."""
+    nodes = sum(change.kind is Kind.NODE for change in waiting)
+    if nodes:
+        yield f"{nodes} {'node waits' if nodes == 1 else 'nodes wait'} for their servers"
     kinds = [
         ("DKIM record", "DKIM records", "nodes", "dkim key of"),
         ("change", "changes", "servers", "ipv4 of"),

@@ -9,7 +9,8 @@ from costs.audit import Finding
 from costs.budget import GROUPS, Budget, BudgetLine, Group
 from costs.mails import MailCosts
 from costs.pricebook import PERIODS
-from costs.report.sheet import Amount, Column, Number, Row, Sheet
+from costs.report.compare import Comparison
+from costs.report.sheet import Amount, Column, Number, Row, Sheet, text
 from costs.shapes import MAIL_PLACES
 from costs.statement import Statement
 
@@ -41,10 +42,10 @@ def _budget(statement: Statement) -> Sheet:
         title=f"What {statement.accounts:,} accounts cost a month",
         columns=(
             Column("component"),
-            Column("provider"),
-            Column("product"),
+            Column("provider", minor=True),
+            Column("product", minor=True),
             Column("quantity", right=True),
-            Column("price", right=True),
+            Column("price", right=True, minor=True),
             Column("a month", right=True),
             Column("source", detail=True),
         ),
@@ -135,9 +136,9 @@ def mail_sheets(costs: MailCosts) -> Iterator[Sheet]:
         columns=(
             Column("whose money"),
             Column("a month", right=True),
-            Column("days", right=True),
-            Column("mails", right=True),
-            Column("per mail", right=True),
+            Column("days", right=True, minor=True),
+            Column("mails", right=True, minor=True),
+            Column("per mail", right=True, minor=True),
             Column("per 1,000", right=True),
             Column("saved %", right=True),
         ),
@@ -172,7 +173,7 @@ def _peers(costs: MailCosts) -> Sheet:
             Column("who"),
             Column("a mailbox a month", right=True),
             Column("1,000 mails", right=True),
-            Column("source"),
+            Column("source", minor=True),
             Column("note", detail=True),
         ),
         rows=tuple(
@@ -206,4 +207,28 @@ def audit_sheet(findings: tuple[Finding, ...]) -> Sheet:
             Row((found.id, "-" if found.quoted is None else found.quoted, found.computed, found.why))
             for found in findings
         ),
+        prose=True,
+    )
+
+
+def comparison_sheet(comparison: Comparison) -> Sheet:
+    """What changed since a baseline."""
+    rows = [
+        Row((line.id, line.quantity_before, line.quantity_after, line.before, line.after, line.difference))
+        for line in comparison.lines
+    ]
+    total = Row(("Total", "", "", comparison.before, comparison.after, comparison.difference), "total")
+    return Sheet(
+        id="comparison",
+        title=f"Since the baseline: {text(comparison.difference)} a month",
+        columns=(
+            Column("line"),
+            Column("number before", right=True, minor=True),
+            Column("now", right=True, minor=True),
+            Column("cost before", right=True),
+            Column("now", right=True),
+            Column("difference", right=True),
+        ),
+        rows=(*rows, total),
+        notes=(f"Baseline: {comparison.baseline}.",),
     )

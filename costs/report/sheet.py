@@ -41,12 +41,14 @@ class Column:
     Args:
         name: its heading, with the unit where the cells have none.
         right: whether its cells stand at the right, as numbers do.
-        detail: whether a narrow terminal does without it.
+        detail: whether a terminal of 80 columns does without it.
+        minor: whether a telephone does without it.
     """
 
     name: str
     right: bool = False
     detail: bool = False
+    minor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Sheet:
         rows: its rows, each as long as the columns.
         notes: sentences to read below it.
         detail: whether a terminal does without it.
+        prose: whether the last column is sentences, which a telephone shows below the others.
     """
 
     id: str
@@ -76,6 +79,7 @@ class Sheet:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     detail: bool = False
+    prose: bool = False
 
 
 def text(cell: Cell) -> str:

@@ -28,10 +28,10 @@ def scaling_sheets(scaling: Scaling) -> Iterator[Sheet]:
         columns=(
             Column("accounts", right=True),
             Column("nodes", right=True),
-            Column("proxies", right=True),
-            Column("domains", right=True),
+            Column("proxies", right=True, minor=True),
+            Column("domains", right=True, minor=True),
             Column("a month", right=True),
-            Column("per account", right=True),
+            Column("per account", right=True, minor=True),
             Column("1,000 mails", right=True),
         ),
         rows=tuple(
@@ -67,7 +67,7 @@ def _sizes(scaling: Scaling) -> Sheet:
             )
         )
 
-    said = (Column("seed says", right=True), Column("seed adds", right=True)) if quoted else ()
+    said = (Column("seed says", right=True), Column("seed adds", right=True, minor=True)) if quoted else ()
     totals: tuple[Cell, ...] = (quoted.total, quoted.added.total) if quoted else ()
     return Sheet(
         id="scaling",
@@ -78,8 +78,8 @@ def _sizes(scaling: Scaling) -> Sheet:
             Column("today", right=True),
             *said,
             Column("computed", right=True),
-            Column("more", right=True),
-            Column("adds a month", right=True),
+            Column("more", right=True, minor=True),
+            Column("adds a month", right=True, minor=True),
         ),
         rows=(
             row("nodes", "nodes"),
@@ -128,6 +128,10 @@ def optimum_sheets(optimum: Optimum) -> Iterator[Sheet]:
         f"Tried: every node count from {best.tried_from:,}, the least that can carry them, to "
         f"{best.tried_to:,}; above that even the fewest domains cost more."
     )
+    lay = "; ".join(
+        f"{share.nodes:,} nodes with {share.domains} domains, up to {share.per_node} accounts on one"
+        for share in best.shares
+    )
     choices: list[Choice] = [best, *([second] if second else []), *optimum.others]
     yield Sheet(
         id="choice",
@@ -136,9 +140,7 @@ def optimum_sheets(optimum: Optimum) -> Iterator[Sheet]:
         columns=(
             Column("node type"),
             Column("nodes", right=True),
-            Column("on each", right=True),
             Column("domains", right=True),
-            Column("on each", right=True),
             Column("a month", right=True),
             Column("dearer by", right=True),
         ),
@@ -147,9 +149,7 @@ def optimum_sheets(optimum: Optimum) -> Iterator[Sheet]:
                 (
                     f"{choice.provider} {choice.type}",
                     choice.nodes,
-                    choice.accounts_per_node,
                     choice.domains,
-                    choice.accounts_per_domain,
                     choice.total,
                     "" if choice is best else choice.total - best.total,
                 )
@@ -158,6 +158,7 @@ def optimum_sheets(optimum: Optimum) -> Iterator[Sheet]:
         ),
         notes=(
             "Nodes with their addresses and domains; what does not depend on the choice is left out.",
+            lay,
             proof,
             f"prices: {optimum.book}, {optimum.dated}, {optimum.currency}",
         ),

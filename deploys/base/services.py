@@ -89,6 +89,16 @@ def locks_out(host: Settings, observed: Observed) -> str | None:
     )
 
 
+def locks_up(host: Settings, observed: Observed) -> str | None:
+    """Why these keys must not be the only ones: the very key that installs them is not among them."""
+    if observed.login is None or any(observed.login in key.split() for key in host.ssh_keys):
+        return None
+    return (
+        "the key you log in with is not among operators.ssh_keys, and would be refused from now on;"
+        " add it to the fleet file"
+    )
+
+
 def clock(_host: Settings) -> Service:
     """The right time: signatures and logs carry it."""
     return Service(

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lab.emulators.faults import Fault, Faults, Kind, When
+from lab.emulators.fields import WrongTypeError
 from lab.emulators.jobs import JobFailedError
 from lab.emulators.vendor import Call, Operation, Reply, Upload, Vendor, VendorError
 
@@ -125,6 +126,8 @@ def _endpoint(vendor: Vendor, operation: Operation) -> Callable[[Request], Any]:
                 reply = operation.function(call)
         except VendorError as error:
             return _response(error.reply)
+        except WrongTypeError as error:
+            return _response(vendor.wrong_type(error))
         try:
             await vendor.lab.jobs.wait(reply.jobs)
         except JobFailedError:
@@ -148,6 +151,8 @@ async def _read(request: Request, vendor: Vendor) -> Call:
     elif text.strip():
         try:
             body = json.loads(text)
+            # Half a surrogate pair is JSON, but no text: it could be neither stored nor sent.
+            json.dumps(body, ensure_ascii=False).encode()
         except ValueError:
             raise VendorError(vendor.bad_json()) from None
         if not isinstance(body, dict):
@@ -197,7 +202,11 @@ async def _run(app: ASGIApp, scope: Scope, receive: Receive) -> Response:
         else:
             body.extend(message.get("body", b""))
 
-    await app(scope, receive, collect)
+    try:
+        await app(scope, receive, collect)
+    except Exception:
+        # Starlette has answered by its handler of 500 and raises nevertheless, for servers that log.
+        log.exception("%s %s", scope["method"], scope["path"])
     response = Response(bytes(body), start["status"])
     response.raw_headers = list(start["headers"])
     return response

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 from starlette.datastructures import Headers, QueryParams
 
 from lab.emulators.clock import Clock, timestamp
+from lab.emulators.fields import WrongTypeError
 from lab.emulators.jobs import Jobs
 from lab.emulators.ratelimit import Allowance, RateLimit
 from lab.emulators.store import Json, Store, Table
@@ -52,7 +53,7 @@ class Call:
         """A whole number of the query; the default if it is missing or none."""
         try:
             return int(float(self.query.get(name, default)))
-        except ValueError:
+        except (ValueError, OverflowError):
             return default
 
 
@@ -127,6 +128,10 @@ class Vendor(ABC):
     @abstractmethod
     def limit_headers(self, allowance: Allowance) -> Mapping[str, str]:
         """The headers that carry the state of the rate limit."""
+
+    @abstractmethod
+    def wrong_type(self, error: WrongTypeError) -> Reply:
+        """How the vendor says that a field of a body is of the wrong type."""
 
     def bad_json(self) -> Reply:
         """How the vendor says that the body is no JSON object."""
