@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from lab.emulators.fields import WrongTypeError
 from lab.emulators.ratelimit import Allowance
 from lab.emulators.store import Json
 from lab.emulators.telegram_flood import Flood
@@ -75,6 +76,10 @@ class Telegram(Vendor):
         if status == 429:
             return self._too_many(retry_after)
         return _no(status, _SENTENCES.get(status, "Internal Server Error"))
+
+    def wrong_type(self, error: WrongTypeError) -> Reply:
+        """See :meth:`Vendor.wrong_type`; Telegram takes numbers and words for each other, so hardly anything is."""
+        return _no(400, f"Bad Request: {error}")
 
     def bad_json(self) -> Reply:
         """See :meth:`Vendor.bad_json`; Telegram then finds no parameter."""
