@@ -78,7 +78,7 @@ class Telegram(Vendor):
         return _no(status, _SENTENCES.get(status, "Internal Server Error"))
 
     def wrong_type(self, error: WrongTypeError) -> Reply:
-        """See :meth:`Vendor.wrong_type`; Telegram takes numbers and words for each other, so hardly anything is."""
+        """See :meth:`Vendor.wrong_type`; Telegram takes numbers and words for each other."""
         return _no(400, f"Bad Request: {error}")
 
     def bad_json(self) -> Reply:

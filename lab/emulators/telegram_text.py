@@ -7,6 +7,8 @@ itself. The sentences are those of tdlib (MessageEntity.cpp, MessageContent.cpp)
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from itertools import takewhile
+from string import hexdigits
 
 RAW_BYTES = 1 << 15
 TEXT_UNITS = 4096
@@ -113,19 +115,15 @@ class _Entities(HTMLParser):
 
 def _referenced(text: str) -> str:
     """What follows an ampersand, with the ampersand or what the reference stands for."""
-    number = text[:1] == "#"
-    digits = "0123456789"
-    if text[:2] in ("#x", "#X"):
-        digits += "abcdefABCDEF"
-    start = 0 if not number else 2 if len(digits) > 10 else 1
-    end = start
-    while end < len(text) and (text[end] in digits if number else text[end].isascii() and text[end].isalpha()):
-        end += 1
-    rest = text[end:].removeprefix(";")
-    if not number:
-        meant = _REFERENCES.get(text[:end], "")
-        return meant + rest if meant else f"&{text}"
-    code = int(text[start:end] or "0", 16 if start == 2 else 10)
+    if not text.startswith("#"):
+        name = "".join(takewhile(lambda char: char.isascii() and char.isalpha(), text))
+        meant = _REFERENCES.get(name)
+        return f"&{text}" if meant is None else meant + text[len(name) :].removeprefix(";")
+    base, start, digits = (16, 2, hexdigits) if text[1:2] in ("x", "X") else (10, 1, "0123456789")
+    number = "".join(takewhile(digits.__contains__, text[start:]))
+    code = int(number or "0", base)
     if 0xD800 <= code <= 0xDFFF:
         raise TextError("can't parse entities: Text contains invalid Unicode characters after decoding")
-    return chr(code) + rest if 0 < code < 0x10FFFF else f"&{text}"
+    if not 0 < code < 0x10FFFF:
+        return f"&{text}"
+    return chr(code) + text[start + len(number) :].removeprefix(";")

@@ -226,7 +226,7 @@ class Proof:
 
 
 def _share(name: str) -> float:
-    """The chance to draw for a fault, asked one after another, so that each strikes its share of all requests."""
+    """The chance to draw for a fault: they are asked one after another, and each is to strike its share."""
     before = 0.0
     for other in ("502", "503", "reset", "hang", "429"):
         if other == name:

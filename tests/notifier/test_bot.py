@@ -45,7 +45,7 @@ def server(answer: bytes) -> Iterator[str]:
                     connection.sendall(answer)
 
         threading.Thread(target=serve, daemon=True).start()
-        yield "http://127.0.0.1:{}".format(listener.getsockname()[1])
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         listener.shutdown(socket.SHUT_RDWR)
 
 

@@ -1,4 +1,4 @@
-"""Telegram's HTML: what passes, what does not, and that no cut breaks it. The judge is the lab's own parser."""
+"""Telegram's HTML: what passes, what does not, that no cut breaks it; judged by the lab's own parser."""
 
 from __future__ import annotations
 

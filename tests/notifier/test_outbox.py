@@ -153,7 +153,7 @@ def test_three_chats_told_to_wait_in_a_row_hold_the_whole_bot(post: Post) -> Non
 def test_a_delivery_between_them_shows_that_the_bot_is_not_meant(post: Post) -> None:
     for chat in "5678":
         post.put("m", chat)
-    outcomes = (RetryAfter(10), RetryAfter(10), Delivered(1), RetryAfter(10))
+    outcomes: list[Outcome] = [RetryAfter(10), RetryAfter(10), Delivered(1), RetryAfter(10)]
     for claim, outcome in zip(post.claim(), outcomes, strict=True):
         post.answer(claim, outcome)
     post.put("other", "9")
@@ -177,7 +177,7 @@ def test_all_senders_together_make_thirty_requests_a_second(post: Post) -> None:
 def test_a_group_gets_twenty_a_minute(post: Post) -> None:
     for number in range(30):
         post.put(str(number), "-5")
-    times = []
+    times: list[float] = []
     while len(times) < 30:
         if post.deliver():
             times.append(post.now)

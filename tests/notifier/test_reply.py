@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from email.utils import format_datetime
 from datetime import UTC, datetime
+from email.utils import format_datetime
 
 import pytest
 
@@ -22,6 +22,7 @@ from notifier.reply import (
 )
 
 NOW = 1_800_000_000.0
+CHECK = "check the bot token and the base URL"
 
 
 def no(status: int, text: str, **parameters: object) -> bytes:
@@ -39,16 +40,16 @@ def at(seconds: float) -> str:
         (200, {}, b'{"ok":true,"result":{"message_id":7}}', Delivered(7)),
         # Cut off after the verdict: sending it again would repeat it.
         (200, {}, b'{"ok":true,"result":{"mess', Delivered(None)),
-        (429, {"Retry-After": "9"}, no(429, "Too Many Requests: retry after 5", retry_after=5), RetryAfter(5)),
+        (429, {"Retry-After": "9"}, no(429, "retry after 7", retry_after=5), RetryAfter(5)),
         (429, {"Retry-After": "9"}, no(429, "Too Many Requests"), RetryAfter(9)),
         (429, {"Retry-After": at(30)}, b"<html>busy</html>", RetryAfter(30)),
         (429, {"Retry-After": at(-30)}, b"", RetryAfter(0)),
         (429, {}, no(429, "Too Many Requests: retry after 12"), RetryAfter(12)),
         (400, {}, no(400, "Bad Request: upgraded", migrate_to_chat_id=-100500), Migrated("-100500")),
-        (401, {}, no(401, "Unauthorized"), Refused("401 Unauthorized: check the bot token and the base URL", Scope.BOT)),
-        (404, {}, b"", Refused("404: check the bot token and the base URL", Scope.BOT)),
+        (401, {}, no(401, "Unauthorized"), Refused(f"401 Unauthorized: {CHECK}", Scope.BOT)),
+        (404, {}, b"", Refused(f"404: {CHECK}", Scope.BOT)),
         (302, {"Location": "/"}, b"", Refused("302: the base URL leads elsewhere", Scope.BOT)),
-        (403, {}, no(403, "Forbidden: bot was blocked by the user"), Refused("403 Forbidden: bot was blocked by the user")),
+        (403, {}, no(403, "Forbidden: kicked"), Refused("403 Forbidden: kicked")),
         (400, {}, no(400, "Bad Request: chat not found"), Refused("400 Bad Request: chat not found")),
         (413, {}, b"<html>", Refused("413")),
     ],

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,7 @@ def test_three_failures_are_outlasted_while_the_caller_waits(telegram: Telegram,
     telegram.fail("reset", count=1)
     assert notifier.send(Plain("hello")).fate is Fate.SENT
     times = [attempt["at"] for attempt in telegram.attempts()]
-    pauses = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in pairwise(times)]
     assert [round(pause) >= least for pause, least in zip(pauses, (2, 4, 8), strict=True)] == [True] * 3
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -36,7 +35,7 @@ class Client:
 
 
 @pytest.fixture
-def bot(emulators: Emulators) -> Iterator[Client]:
+def bot(emulators: Emulators) -> Client:
     client = Client(emulators)
     client.know({"id": CHAT}, *({"id": number} for number in range(1, 60)))
     return client
