@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
 
-from notifier.claims import Claim
+from notifier.attempt import Claim
 from notifier.clock import Clock
 from notifier.messages import Method
 from notifier.reply import Outcome, Retry, classify

@@ -10,61 +10,19 @@ import sqlite3
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from notifier.attempt import Claim, Result
 from notifier.database import Database
-from notifier.markup import plain
 from notifier.messages import Method
 from notifier.outbox import State
 from notifier.owner import Owner, is_dead
-from notifier.pacing import GROUP, OVERALL, chat_free_at
-from notifier.reply import (
-    BadMarkup,
-    BadPhoto,
-    Delivered,
-    Migrated,
-    Outcome,
-    Refused,
-    Retry,
-    RetryAfter,
-    Scope,
-)
-from notifier.schedule import pause
+from notifier.pacing import OVERALL, chat_free_at
+from notifier.record import finish, record
 
 _IN_FLIGHT = 5.0
 """Seconds for which a dead sender's request may still be on its way to Telegram."""
 
-_STUCK = 10
-"""5xx answers after which a message goes to the back of its chat's queue, so that one which Telegram cannot
-digest does not hold up all others for a day. Ten take about twenty minutes; shorter outages leave the order
-alone."""
-
-_BOT_LIMITED = 3
-"""429s in a row after which the whole bot keeps still."""
-
 _STEP_BACK = 2.0
 """Seconds by which the clock must go back to be set right."""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One request to make now."""
-
-    id: int
-    chat: str
-    method: Method
-    text: str
-    html: bool
-    silent: bool
-    file_name: str = ""
-    data: bytes | None = None
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came of a claim, and when it ended."""
-
-    claim: Claim
-    outcome: Outcome
-    ended: float
 
 
 @dataclass(frozen=True)
@@ -107,7 +65,7 @@ class Claims:
             now = self._now()
             _set_clock_right(connection, now)
             for result in results:
-                self._record(connection, result)
+                record(connection, result, self._jitter())
             chats = None if ids is None else _chats_of(connection, ids)
             return self._claim(connection, now, room, chats)
 
@@ -159,69 +117,12 @@ class Claims:
             if row["deadline"] > now:
                 break
             reason = f"not delivered in time; last: {row['reason'] or 'never tried'}"
-            _finish(connection, row["id"], State.EXPIRED, now, reason)
+            finish(connection, row["id"], State.EXPIRED, now, reason)
         connection.execute("INSERT INTO attempt (chat) VALUES (?)", (chat,))
         connection.execute(
             "UPDATE chat SET owner = ?, message = ? WHERE chat = ?", (self._owner.name, row["id"], chat)
         )
         return _as_claim(connection, row)
-
-    def _record(self, connection: sqlite3.Connection, result: Result) -> None:
-        claim, ended = result.claim, result.ended
-        connection.execute(
-            "UPDATE attempt SET ended = ? WHERE chat = ? AND ended IS NULL", (ended, claim.chat)
-        )
-        ends = connection.execute(
-            "SELECT ended FROM attempt WHERE chat = ? AND ended IS NOT NULL ORDER BY ended DESC LIMIT ?",
-            (claim.chat, GROUP.limit),
-        )
-        ready = chat_free_at(claim.chat, [row["ended"] for row in ends])
-        connection.execute(
-            "UPDATE chat SET owner = NULL, message = NULL, ready = max(?, held) WHERE chat = ?",
-            (ready, claim.chat),
-        )
-        match result.outcome:
-            case Delivered(message_id):
-                connection.execute("UPDATE bot SET limited = 0 WHERE limited > 0")
-                _finish(connection, claim.id, State.SENT, ended, "")
-                connection.execute("UPDATE message SET message_id = ? WHERE id = ?", (message_id, claim.id))
-            case RetryAfter(seconds, scope):
-                _hold(connection, claim, ended, ended + seconds, scope)
-            case Retry() as retry:
-                self._put_off(connection, claim, retry, ended)
-            case Refused(reason, scope=Scope.BOT):
-                connection.execute("UPDATE message SET reason = ? WHERE id = ?", (reason, claim.id))
-            case Migrated(chat) if chat != claim.chat:
-                _move(connection, claim.chat, chat)
-            case BadMarkup(reason) if claim.html:
-                connection.execute(
-                    "UPDATE message SET text = ?, html = 0, reason = ? WHERE id = ?",
-                    (plain(claim.text), reason, claim.id),
-                )
-            case BadPhoto(reason) if claim.method is Method.PHOTO:
-                connection.execute(
-                    "UPDATE message SET method = ?, reason = ? WHERE id = ?",
-                    (Method.DOCUMENT, reason, claim.id),
-                )
-            case Refused(reason) | BadMarkup(reason) | BadPhoto(reason):
-                _finish(connection, claim.id, State.REFUSED, ended, reason)
-            case Migrated(chat):
-                _finish(connection, claim.id, State.REFUSED, ended, f"the chat moved to itself ({chat})")
-
-    def _put_off(self, connection: sqlite3.Connection, claim: Claim, retry: Retry, ended: float) -> None:
-        [row] = connection.execute(
-            "UPDATE message SET failures = failures + 1, server_errors = server_errors + ?,"
-            " unknown = unknown + ?, reason = ? WHERE id = ? RETURNING failures, server_errors",
-            (retry.answered, retry.unknown, retry.reason, claim.id),
-        ).fetchall()
-        wait = max(pause(row["failures"], self._jitter()), retry.seconds)
-        if row["server_errors"] >= _STUCK:
-            connection.execute(
-                "UPDATE message SET server_errors = 0, position = (SELECT max(id) FROM message) + 0.5"
-                " WHERE id = ?",
-                (claim.id,),
-            )
-        connection.execute("UPDATE chat SET ready = max(ready, ?) WHERE chat = ?", (ended + wait, claim.chat))
 
 
 def _chats_of(connection: sqlite3.Connection, ids: Collection[int]) -> set[str]:
@@ -258,49 +159,6 @@ def _as_claim(connection: sqlite3.Connection, row: sqlite3.Row) -> Claim:
     return Claim(
         row["id"], row["chat"], method, row["text"], bool(row["html"]), bool(row["silent"]), name, data
     )
-
-
-def _finish(
-    connection: sqlite3.Connection,
-    key: int,
-    state: State,
-    at: float,
-    reason: str,
-) -> None:
-    connection.execute(
-        "UPDATE message SET state = ?, finished = ?, reason = ? WHERE id = ?", (state, at, reason, key)
-    )
-    if state is State.SENT:
-        # What the team has is not kept here too.
-        connection.execute(
-            "DELETE FROM attachment WHERE id = (SELECT attachment FROM message WHERE id = ?)", (key,)
-        )
-        connection.execute("UPDATE message SET text = '', attachment = NULL WHERE id = ?", (key,))
-
-
-def _hold(connection: sqlite3.Connection, claim: Claim, ended: float, until: float, scope: Scope) -> None:
-    """Keep still for as long as a 429 asks: the chat, or the whole bot.
-
-    Telegram does not say whom a 429 is for. It is taken for the chat's, until a third one comes without a
-    delivery between them: chats that are told so one after the other are told so because of the bot.
-    """
-    reason = f"429: Telegram asks to wait {until - ended:.0f} s"
-    connection.execute("UPDATE message SET reason = ? WHERE id = ?", (reason, claim.id))
-    connection.execute(
-        "UPDATE chat SET held = max(held, ?), ready = max(ready, ?) WHERE chat = ?",
-        (until, until, claim.chat),
-    )
-    [row] = connection.execute("UPDATE bot SET limited = limited + 1 RETURNING limited").fetchall()
-    if row["limited"] >= _BOT_LIMITED or scope is Scope.BOT:
-        connection.execute("UPDATE bot SET held = max(held, ?)", (until,))
-
-
-def _move(connection: sqlite3.Connection, old: str, new: str) -> None:
-    """A group became a supergroup: what waits for the one goes to the other, now and later."""
-    connection.execute("INSERT OR IGNORE INTO chat (chat, ready) VALUES (?, 0)", (new,))
-    connection.execute("UPDATE chat SET moved_to = ? WHERE chat = ?", (new, old))
-    connection.execute("UPDATE chat SET moved_to = NULL WHERE chat = ?", (new,))
-    connection.execute("UPDATE message SET chat = ? WHERE chat = ? AND state = 'waiting'", (new, old))
 
 
 def _free(connection: sqlite3.Connection, owner: str, ended: float) -> int:

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from notifier.attempt import Claim
 from notifier.bot import Bot
-from notifier.claims import Claim
 from notifier.clock import Clock
 from notifier.markup import plain
 from notifier.messages import Method

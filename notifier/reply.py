@@ -16,7 +16,7 @@ from typing import Any
 
 
 class Scope(StrEnum):
-    """Whom an answer concerns."""
+    """Whom a refusal concerns."""
 
     CHAT = "chat"
     BOT = "bot"
@@ -31,10 +31,9 @@ class Delivered:
 
 @dataclass(frozen=True)
 class RetryAfter:
-    """429: not before `seconds` have passed since the answer."""
+    """429: not before `seconds` have passed since the answer. Whom it concerns, Telegram does not say."""
 
     seconds: float
-    scope: Scope = Scope.CHAT
 
 
 @dataclass(frozen=True)

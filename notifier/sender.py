@@ -9,8 +9,9 @@ import threading
 from collections.abc import Callable, Collection
 from types import TracebackType
 
+from notifier.attempt import Claim, Result
 from notifier.bot import Bot
-from notifier.claims import Claim, Claims, Result, Turn
+from notifier.claims import Claims, Turn
 from notifier.clock import Clock
 from notifier.database import OutboxError
 from notifier.outbox import Outbox

@@ -10,6 +10,7 @@ import pytest
 
 from notifier import Clock, Credentials, Notifier, Server, Token
 from tests.emulators import Emulators
+from tests.notifier.post import Post
 
 SPEED = 20.0
 TEAM = -1001234567890
@@ -83,3 +84,11 @@ def notifier(telegram: Telegram, outbox: Path) -> Notifier:
     # Three seconds of this machine until an answer, so that a busy one is not mistaken for a silent one.
     server = Server(telegram.url, seconds=3 * SPEED)
     return Notifier(telegram.credentials, outbox, server=server, clock=Clock(SPEED))
+
+
+@pytest.fixture
+def post(outbox: Path) -> Iterator[Post]:
+    """An outbox and one sender's hand in it."""
+    found = Post(outbox)
+    yield found
+    found.outbox.close()

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from notifier.attempt import Claim
 from notifier.bot import Bot, ConfigurationError, Server, Token
-from notifier.claims import Claim
 from notifier.clock import Clock
 from notifier.messages import Method
 from notifier.reply import Delivered, Migrated, Outcome, Refused, Retry, RetryAfter, Scope

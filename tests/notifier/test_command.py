@@ -176,7 +176,7 @@ def test_bad_input_is_one_clear_line_and_nothing_is_queued(
 @pytest.mark.parametrize(
     ("env", "says"),
     [
-        ({"TELEGRAM_BOT_TOKEN": ""}, f"no TELEGRAM_BOT_TOKEN: set it in the environment or in {DEFAULT_FILE}"),
+        ({"TELEGRAM_CHAT_ID": ""}, f"no TELEGRAM_CHAT_ID: set it in the environment or in {DEFAULT_FILE}"),
         ({"TELEGRAM_CHAT_ID": "the team"}, "the chat 'the team' is neither a number nor an @name"),
         ({"TELEGRAM_BOT_TOKEN": "stuff"}, "the bot token has not the form 123456789:letters-and-digits"),
         ({"NOTIFIER_TIMEOUT": "soon"}, "NOTIFIER_TIMEOUT is 'soon', not a number above 0"),
@@ -262,7 +262,7 @@ def test_credentials_come_from_a_file_or_from_systemd(
 @pytest.mark.parametrize(
     ("content", "mode", "says"),
     [
-        ("TELEGRAM_BOT_TOKEN=1:a\nTELEGRAM_CHAT_ID=5\n", 0o644, "can be used by every user of this machine: chmod"),
+        ("TELEGRAM_BOT_TOKEN=1:a\nTELEGRAM_CHAT_ID=5\n", 0o644, "can be used by every user of this machine"),
         ("TELEGRAM_CHAT_ID=5\n1234:secret-token\n", 0o600, "telegram.env:2: not NAME=value"),
     ],
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """Every message is delivered, once, in order, within the limits: here small and hurried.
 
-benchmarks/notifier.py is whole. Where Telegram has accepted a message and nobody can know it, it is sent again:
-there and nowhere else.
+benchmarks/notifier.py is whole. Where Telegram has accepted a message and nobody can know it, it is sent
+again: there and nowhere else.
 """
 
 from __future__ import annotations
