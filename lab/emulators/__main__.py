@@ -70,13 +70,14 @@ def _accounts(account: str) -> Accounts:
         cloudflare_account=account,
         contabo=contabo,
         telegram_token=_secret("TELEGRAM_BOT_TOKEN"),
+        telegram_chat=_secret("TELEGRAM_CHAT_ID"),
     )
 
 
 def _secret(name: str) -> str:
     value = os.environ.get(name)
     if not value:
-        raise ValueError(f"{name} is not set; the emulators accept the token given in it")
+        raise ValueError(f"{name} is not set; the emulators accept what is given in it")
     return value
 
 

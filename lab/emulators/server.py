@@ -30,13 +30,17 @@ from lab.world import World
 
 @dataclass(frozen=True)
 class Accounts:
-    """The tokens the emulators accept. `cloudflare_account` is the account the Cloudflare token is for."""
+    """The tokens the emulators accept.
+
+    `cloudflare_account` is the account the Cloudflare token is for, `telegram_chat` the team's chat.
+    """
 
     hcloud_token: str
     cloudflare_token: str
     cloudflare_account: str
     contabo: Credentials
     telegram_token: str
+    telegram_chat: str
 
 
 class Emulators:
@@ -53,7 +57,7 @@ class Emulators:
             Hetzner(lab, accounts.hcloud_token),
             Contabo(lab, accounts.contabo),
             Cloudflare(lab, accounts.cloudflare_token, accounts.cloudflare_account),
-            Telegram(lab, accounts.telegram_token),
+            Telegram(lab, accounts.telegram_token, accounts.telegram_chat),
         )
 
     async def reset(self) -> None:

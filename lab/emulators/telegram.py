@@ -40,10 +40,10 @@ _PROPORTION = 20
 class Telegram(Vendor):
     """Telegram, as one bot sees it.
 
-    A chat must be known before a message reaches it: `POST /_lab/chats`. Flood control without a cause, as
-    bots meet it, is the settings' `flood_probability`: that share of messages is answered 429 and its chat
-    must wait `flood_seconds`. A 429 tells its seconds in the body and in a header; `flood_form` 1, 2, 3
-    leaves the body, the header or the description's words alone, and 4 takes turns.
+    The bot is in the team's chat; other chats must be made known: `POST /_lab/chats`. Flood control without a
+    cause, as bots meet it, is the settings' `flood_probability`: that share of messages is answered 429 and
+    its chat must wait `flood_seconds`. A 429 tells its seconds in the body and in a header; `flood_form` 1,
+    2, 3 leaves the body, the header or the description's words alone, and 4 takes turns.
     """
 
     name = "telegram"
@@ -54,10 +54,11 @@ class Telegram(Vendor):
         "flood_seed": 0,
     }
 
-    def __init__(self, lab: Context, token: str) -> None:
+    def __init__(self, lab: Context, token: str, team: str) -> None:
         self._flood = Flood()
         super().__init__(lab, self._flood)
         self._token = token
+        self._team = team
         self._chats = self.table("chat")
         self._messages = self.table("message")
 
@@ -126,6 +127,8 @@ class Telegram(Vendor):
         if not number:
             raise VendorError(_no(400, "Bad Request: chat_id is empty"))
         chat = self._chats.get(number)
+        if chat is None and number == self._team:
+            return {"id": int(number)}
         if chat is None:
             raise VendorError(_no(400, "Bad Request: chat not found"))
         if "migrated_to" in chat:

@@ -68,7 +68,7 @@ def telegram_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Teleg
 def telegram(telegram_process: Telegram) -> Telegram:
     """A Telegram that knows nothing but two chats: the team's, and a private one."""
     telegram_process.reset()
-    telegram_process.know({"id": TEAM}, {"id": 5})
+    telegram_process.know({"id": 5})
     return telegram_process
 
 

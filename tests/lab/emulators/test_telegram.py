@@ -37,7 +37,7 @@ class Client:
 @pytest.fixture
 def bot(emulators: Emulators) -> Client:
     client = Client(emulators)
-    client.know({"id": CHAT}, *({"id": number} for number in range(1, 60)))
+    client.know(*({"id": number} for number in range(1, 60)))
     return client
 
 
