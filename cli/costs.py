@@ -18,7 +18,7 @@ from cli import fail
 from cli.fleet import DEFAULT_FILE, FleetFile, read_fleet
 from cli.sheets import Format, FormatOption, show
 from costs.audit import audit as findings_of
-from costs.budget import SERVICES, Component, Scope, UnknownPriceError
+from costs.budget import SERVICES, Component, NothingToPayError, Scope, UnknownPriceError
 from costs.capacity import capacity as capacity_of
 from costs.holdings import Holdings
 from costs.limits import Limits, LimitsError, limits
@@ -43,6 +43,14 @@ app = App(
 
 OVER_BUDGET = 3
 CHANGED = 2
+USER_ERRORS = (
+    PriceBookError,
+    UnknownPriceError,
+    NothingToPayError,
+    LimitsError,
+    NoChoiceError,
+    BaselineError,
+)
 
 
 @Parameter(name="*")
@@ -97,12 +105,18 @@ Assumed = Annotated[
 ]
 
 
+def at_least_1(_: object, accounts: int | None) -> None:
+    """End with one clear line where a number of accounts is none."""
+    if accounts is not None and accounts < 1:
+        fail(f"--accounts {accounts}: a fleet has at least 1 account")
+
+
 @contextmanager
 def clear_errors() -> Iterator[None]:
     """End with one clear line where the input is at fault."""
     try:
         yield
-    except (PriceBookError, UnknownPriceError, LimitsError, NoChoiceError, BaselineError) as error:
+    except USER_ERRORS as error:
         fail(str(error))
 
 
@@ -119,11 +133,11 @@ def budget(priced: Priced = PRICED, *, form: FormatOption = Format.TABLE) -> Non
 def scaling(
     priced: Priced = PRICED,
     *,
-    accounts: Annotated[int, Parameter(help="Size to compute, in accounts.")],
+    accounts: Annotated[int, Parameter(help="Size to compute, in accounts.", validator=at_least_1)],
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Show what the fleet costs at another size, and how the cost goes from 100 to 1,000,000 accounts."""
-    holdings, book, scope = sized(priced, accounts)
+    holdings, book, scope = priced.read()
     with clear_errors():
         found = scaling_of(holdings, book, accounts, scope)
     show(form, found, scaling_sheets(found))
@@ -134,15 +148,14 @@ def capacity(
     fleet: FleetFile = DEFAULT_FILE, *, assume: Assumed = None, form: FormatOption = Format.TABLE
 ) -> None:
     """Show what the fleet carries beside its limits, what breaks first, and the warm-up day by day."""
-    holdings = with_accounts(Holdings.of(allocate(read_fleet(fleet))), fleet)
-    found = capacity_of(holdings, assumed(assume))
+    found = capacity_of(Holdings.of(allocate(read_fleet(fleet))), assumed(assume))
     show(form, found, capacity_sheets(found))
 
 
 @app.command
 def mails(priced: Priced = PRICED, *, form: FormatOption = Format.TABLE) -> None:
     """Show what one mail costs, and one account, domain and node."""
-    holdings, book, scope = sized(priced, 1)
+    holdings, book, scope = priced.read()
     with clear_errors():
         found = mail_costs(holdings, book, scope)
     show(form, found, mail_sheets(found))
@@ -159,12 +172,12 @@ def audit(*, form: FormatOption = Format.TABLE) -> None:
 def optimise(
     priced: Priced = PRICED,
     *,
-    accounts: Annotated[int, Parameter(help="Accounts to carry.")],
+    accounts: Annotated[int, Parameter(help="Accounts to carry.", validator=at_least_1)],
     assume: Assumed = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Find the cheapest node type, node count and domain count for so many accounts, and what limits cost."""
-    holdings, book, _ = sized(priced, accounts)
+    holdings, book, _ = priced.read()
     with clear_errors():
         found = optimum_of(holdings, book, accounts, assumed(assume))
     show(form, found, optimum_sheets(found))
@@ -179,7 +192,8 @@ def report(
         Parameter(name=["--output", "-o"], help="Folder for every form; without it, Markdown is printed."),
     ] = None,
     accounts: Annotated[
-        int | None, Parameter(help="The other size to compute; by default the seed's 5,000.")
+        int | None,
+        Parameter(help="The other size to compute; by default the seed's 5,000.", validator=at_least_1),
     ] = None,
     baseline: Annotated[
         Path | None, Parameter(help="report.json of an earlier report to compare with.")
@@ -197,7 +211,7 @@ def report(
     from costs.report.model import verdict  # noqa: PLC0415
     from costs.report.write import files, markdown, write  # noqa: PLC0415
 
-    holdings, book, scope = sized(priced, 1 if accounts is None else accounts)
+    holdings, book, scope = priced.read()
     first = _first_month(start, book)
     with clear_errors():
         found = report_of(
@@ -291,21 +305,6 @@ def refresh(
     if output:
         output.write_text(renewed.to_yaml(), "utf-8")
     return CHANGED if found.changes else 0
-
-
-def sized(priced: Priced, accounts: int) -> tuple[Holdings, PriceBook, Scope]:
-    """Read both files for a command that divides by accounts."""
-    if accounts < 1:
-        fail(f"--accounts {accounts}: a fleet has at least 1 account")
-    holdings, book, scope = priced.read()
-    return with_accounts(holdings, priced.fleet), book, scope
-
-
-def with_accounts(holdings: Holdings, fleet: Path) -> Holdings:
-    """The holdings of a fleet that has accounts to divide by."""
-    if not holdings.accounts:
-        fail(f"{fleet} has no accounts: give accounts.per_domain and accounts.names")
-    return holdings
 
 
 def assumed(pairs: list[str] | None) -> Limits:

@@ -11,11 +11,12 @@ import fcntl
 import json as jsonlib
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 from cyclopts import Parameter
 
@@ -92,6 +93,8 @@ def apply(
     Exit status: 0 all is as the file says, 1 something is not.
     """
     allocation = allocate(read_fleet(fleet))
+    signal.signal(signal.SIGINT, _stop_at_once)
+    signal.signal(signal.SIGTERM, _stop_at_once)
     with _one_line():
         saved = load(plan) if plan else None
         scope = saved.scope if saved else _scope(allocation, only, limit, adopt)
@@ -194,8 +197,16 @@ def _one_line() -> Iterator[None]:
         yield
     except ERRORS as error:
         fail(str(error))
-    except KeyboardInterrupt:
-        fail("interrupted; run apply again, it continues where it stopped")
+
+
+def _stop_at_once(*_: object) -> NoReturn:
+    """End on a signal, without waiting for what is under way: the next apply continues from any point."""
+    show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+    sys.stderr.write(
+        f"{show_cursor}\noutreach: interrupted; run apply again, it continues where it stopped\n"
+    )
+    sys.stderr.flush()
+    os._exit(FAILED)
 
 
 @contextmanager

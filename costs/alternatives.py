@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from costs.budget import Budget, Component, Group
+from costs.budget import Budget, Group
+from costs.charges import Component
 from costs.holdings import Holdings
 from costs.money import Monthly, Yearly
 from costs.pricebook import Kind, PriceBook

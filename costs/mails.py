@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from costs.budget import BY_DEFAULT, Budget, Component, Scope, budget
+from costs.budget import Budget, budget
+from costs.charges import BY_DEFAULT, Component, Scope
 from costs.claims import claims
 from costs.holdings import FULL_MONTH, WORKING_MONTH, Holdings
 from costs.money import MailsPerDay, Monthly, Once
@@ -92,6 +93,7 @@ def mail_costs(holdings: Holdings, book: PriceBook, scope: Scope = BY_DEFAULT) -
 
     Raises:
         UnknownPriceError: a price in the total is unknown.
+        NothingToPayError: the total is nothing.
     """
     costs = budget(holdings, book, scope)
     return MailCosts(
@@ -110,7 +112,7 @@ def mail_costs(holdings: Holdings, book: PriceBook, scope: Scope = BY_DEFAULT) -
 
 def _spreads(holdings: Holdings, book: PriceBook, costs: Budget, scope: Scope) -> list[Spread]:
     each = holdings.caps.mails_per_account
-    per_mail = costs.total.per(MailsPerDay(holdings.mails_per_day).over(FULL_MONTH))
+    per_mail = costs.divisible.per(MailsPerDay(holdings.mails_per_day).over(FULL_MONTH))
 
     def spread(what: str, total: Monthly, accounts: int, days: int = FULL_MONTH) -> Spread:
         mails = MailsPerDay(accounts * each).over(days)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from costs.budget import BY_DEFAULT, Component, Scope, budget
+from costs.budget import budget
+from costs.charges import BY_DEFAULT, Component, Scope
 from costs.claims import Claims, claims
 from costs.holdings import FULL_MONTH, Holdings
 from costs.marginal import Marginal, Saving, Step, marginal, saving, steps
@@ -128,6 +129,7 @@ def scaling(holdings: Holdings, book: PriceBook, accounts: int, scope: Scope = B
 
     Raises:
         UnknownPriceError: a price in it is unknown.
+        NothingToPayError: nothing in it costs anything.
         ValueError: fewer than 1 account.
     """
     base, computed = size(holdings, book, scope), size(holdings.grown(accounts), book, scope)
@@ -176,8 +178,9 @@ def staircase(
     parts = {part for part in (holdings.node_count, holdings.domains) if part}
     near = min(4 * holdings.accounts, CURVE[-1])
     bought = {piece * holdings.accounts // part for part in parts for piece in range(1, 4 * part + 1)}
-    stairs = {number + after for number in bought for after in (0, 1) if CURVE[0] <= number < near}
-    points = (size(holdings.grown(number), book, scope) for number in sorted({*CURVE, *stairs}))
+    least = min(CURVE[0], holdings.accounts)
+    stairs = {number + after for number in bought for after in (0, 1) if least <= number < near}
+    points = (size(holdings.grown(number), book, scope) for number in sorted({least, *CURVE, *stairs}))
     return tuple((point.accounts, point.per_1000_mails.amount) for point in points)
 
 

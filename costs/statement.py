@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from costs.alternatives import Premium, Saas, premium, saas
 from costs.audit import Finding, audit
-from costs.budget import BY_DEFAULT, Budget, Scope, budget
+from costs.budget import Budget, budget
+from costs.charges import BY_DEFAULT, Scope
 from costs.claims import claims
 from costs.holdings import Holdings
 from costs.money import Monthly

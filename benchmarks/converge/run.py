@@ -127,22 +127,22 @@ def _subject(work: Mapping[str, Work]) -> str:
 
 
 def _show(timings: Mapping[str, Sequence[Timing]]) -> None:
+    """Print each run, the medians, and how many times ours Ansible's are."""
     rounds = range(len(timings[OURS]))
     table = Table("seconds", *(f"run {n + 1}" for n in rounds), "median", "CPU here", "CPU in the lab")
-    medians: dict[str, float] = {}
-    for name, runs in timings.items():
-        medians[name] = statistics.median(run.seconds for run in runs)
-        table.add_row(
-            name,
-            *(f"{run.seconds:.1f}" for run in runs),
-            f"{medians[name]:.1f}",
-            f"{statistics.median(run.operator_cpu for run in runs):.1f}",
-            f"{statistics.median(run.lab_cpu for run in runs):.1f}",
-        )
-    pairs = zip(timings[OURS], timings[THEIRS], strict=True)
-    ratios = (theirs.seconds / ours.seconds for ours, theirs in pairs)
-    table.add_row("ratio", *(f"{ratio:.1f}" for ratio in ratios), f"{medians[THEIRS] / medians[OURS]:.1f}")
+    rows = {name: _row(runs) for name, runs in timings.items()}
+    for name, row in rows.items():
+        table.add_row(name, *(f"{figure:.1f}" for figure in row))
+    ratios = (theirs / ours for ours, theirs in zip(rows[OURS], rows[THEIRS], strict=True))
+    table.add_row("ratio", *(f"{ratio:.1f}" for ratio in ratios))
     Console(width=110).print(table)
+
+
+def _row(runs: Sequence[Timing]) -> list[float]:
+    """The seconds of each run, then the medians of seconds and of CPU in both places."""
+    seconds = [run.seconds for run in runs]
+    operator, lab = [run.operator_cpu for run in runs], [run.lab_cpu for run in runs]
+    return [*seconds, *(statistics.median(figures) for figures in (seconds, operator, lab))]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from costs.alternatives import premium, saas
 from costs.audit.evidence import Evidence, Finding, finding
-from costs.budget import EVERYTHING, Component, Group, Scope, budget
+from costs.budget import Group, budget
+from costs.charges import EVERYTHING, Component, Scope
 from costs.money import Yearly
 from costs.pricebook import Kind
 

@@ -43,7 +43,7 @@ def _budget(statement: Statement) -> Sheet:
         columns=(
             Column("component"),
             Column("provider", minor=True),
-            Column("product", minor=True),
+            Column("product"),
             Column("quantity", right=True),
             Column("price", right=True, minor=True),
             Column("a month", right=True),

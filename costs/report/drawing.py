@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
-from costs.budget import Component
 from costs.capacity import Capacity
+from costs.charges import Component
 from costs.holdings import FULL_MONTH
 from costs.loads import Load
 from costs.money import SYMBOLS
@@ -115,6 +115,7 @@ def _budget(statement: Statement) -> Chart:
             )
         axes.set_xlim(0, max(values, default=1) * (1.32 if narrow else 1.14))
         axes.set_xlabel(f"{symbol} a month")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.grid(axis="x", color=palette.grid, linewidth=0.8)
         axes.tick_params(axis="y", length=0)
 
@@ -152,7 +153,7 @@ def _curve(scaling: Scaling, stairs: Stairs, capacity: Capacity) -> Chart:
                 arrowprops={"arrowstyle": "-", "color": palette.muted, "linewidth": 0.8},
             )
         axes.set_xscale("log")
-        axes.set_xlim(100, 1_000_000)
+        axes.set_xlim(stairs[0][0], 1_000_000)
         axes.set_ylim(0, max(float(cost) for _, cost in stairs) * 1.06)
         ticks = [100, 1_000, 10_000, 100_000, 1_000_000]
         axes.set_xticks(

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 
-from costs.budget import Budget, BudgetLine, Component
+from costs.budget import Budget, BudgetLine
+from costs.charges import Component
 from costs.money import Money, Monthly, Yearly
 from costs.pricebook import PERIODS
 

@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import Any, Literal, Self
 
 from costs.audit import Finding, audit
-from costs.budget import BY_DEFAULT, Scope, UnknownPriceError
+from costs.budget import NothingToPayError, UnknownPriceError
 from costs.capacity import Capacity, capacity
+from costs.charges import BY_DEFAULT, Scope
 from costs.claims import claims
 from costs.holdings import Holdings
 from costs.limits import Limits
@@ -84,7 +85,7 @@ def report(
     mails, scaled, optimum = None, None, None
     try:
         mails, scaled = mail_costs(holdings, book, scope), scaling(holdings, book, size, scope)
-    except UnknownPriceError as error:
+    except (UnknownPriceError, NothingToPayError) as error:
         missing |= {"mails": str(error), "scaling": str(error)}
     try:
         optimum = optimise(holdings, book, size, bounds)

@@ -126,9 +126,10 @@ def upgrades(_host: Settings) -> Service:
     return Service(
         name="upgrades",
         files=(File("/etc/apt/apt.conf.d/52outreach", render("upgrades/apt.conf")),),
+        unit="apt-daily-upgrade.timer",
         check=render("upgrades/check.sh"),
         reload="true",
-        restart="true",
+        restart="systemctl -q enable --now apt-daily.timer apt-daily-upgrade.timer",
     )
 
 

@@ -170,7 +170,7 @@ def postfix(host: Settings, boxes: Mailboxes, passwords: Passwords) -> Service:
             *(File(f"/etc/postfix/{name}", text) for name, text in addresses.items()),
         ),
         unit="postfix",
-        check=render("postfix/check.sh"),
+        check=render("postfix/check.sh", ipv4=host.ipv4),
         reload="systemctl reload postfix",
         restart="systemctl restart postfix",
         health=render(

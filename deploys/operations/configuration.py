@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -248,7 +249,7 @@ def parse_observed(lines: Sequence[str]) -> Observed:
     )
 
 
-_TELLING = (
+_WRONG = (
     "error",
     "fatal",
     "invalid",
@@ -261,11 +262,8 @@ _TELLING = (
 )
 
 
-_LOGGED = ("fatal", "panic", "error", "warning")
-
-
-def _telling_line(lines: Sequence[str], words: Sequence[str]) -> str | None:
-    return next((line for line in lines if any(word in line.lower() for word in words)), None)
+_LOGGED = re.compile(r"\b(fatal|panic|error):", re.IGNORECASE)
+_WARNED = re.compile(r"\bwarning:", re.IGNORECASE)
 
 
 def reason(output: Sequence[str]) -> str:
@@ -276,6 +274,7 @@ def reason(output: Sequence[str]) -> str:
     """
     lines = [line.strip() for line in output if line.strip()]
     said, log = (lines[: lines.index("--")], lines[lines.index("--") + 1 :]) if "--" in lines else (lines, [])
-    line = _telling_line(said, _TELLING) or (said[-1] if said else "it said nothing")
-    logged = _telling_line(log, _LOGGED)
+    telling = (line for line in said if any(word in line.lower() for word in _WRONG))
+    line = next(telling, said[-1] if said else "it said nothing")
+    logged = next(filter(_LOGGED.search, log), None) or next(filter(_WARNED.search, log), None)
     return line.removeprefix("error: ") + (f" ({logged})" if logged else "")

@@ -161,7 +161,7 @@ def _meta(service: Service, difference: Difference, observed: Observed) -> dict[
     if service.unit and not observed.active:
         restore = f"systemctl stop {service.unit}; systemctl reset-failed {service.unit} 2>/dev/null || true"
     return {
-        "paths": "".join(f"{file.path}\n" for file in difference.changed),
+        "paths": "".join(f"{file.path}\n" for file in service.files),
         "check": service.check,
         "activate": activate,
         "restore": restore,

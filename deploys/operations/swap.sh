@@ -30,9 +30,18 @@ finish() { # WORD EXIT
     exit "$2"
 }
 
-each() { # COMMAND: run it for every path
-    while IFS= read -r path; do "$1" "$path" || return 1; done <"$stage/meta/paths"
+each() { # COMMAND: run it for every file that changes
+    while IFS= read -r path; do "$1" "$path" || return 1; done <"$stage/changing"
 }
+
+# Decided here and not by who sent the files: an interrupted swap that is undone first brings older files back.
+list_changing() {
+    while IFS= read -r path; do
+        if [ -L "$path" ] || ! cmp -s "$stage$path" "$path" || [ "$(attributes "$stage$path")" != "$(attributes "$path")" ]
+        then echo "$path"; fi
+    done <"$stage/meta/paths" >"$stage/changing"
+}
+attributes() { stat -c '%a %U %G' "$1"; }
 
 copy_new() {
     (umask 022 && mkdir -p "$(dirname "$1")") &&
@@ -80,6 +89,8 @@ if [ -e "$state/journal" ]; then # a swap was killed half way
     interrupted=yes
     go_back
 fi
+
+list_changing
 
 refuse() {
     each drop_new

@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 from PIL import Image
 
-from costs.budget import BY_DEFAULT, EVERYTHING, Component, Scope
+from costs.charges import BY_DEFAULT, EVERYTHING, Component, Scope
 from costs.holdings import Holdings
 from costs.pricebook import PriceBook
 from costs.report.compare import read_baseline

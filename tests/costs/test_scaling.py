@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costs.budget import BY_DEFAULT, EVERYTHING, BudgetLine, Component, Scope, UnknownPriceError, budget
+from costs.budget import BudgetLine, UnknownPriceError, budget
+from costs.charges import BY_DEFAULT, EVERYTHING, Component, Scope
 from costs.claims import claims
 from costs.holdings import Caps, Holdings, Proxied, Rented
 from costs.marginal import marginal, saving, steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 import uuid
 from typing import Any
@@ -91,6 +92,17 @@ def test_an_apply_killed_in_the_middle_of_a_change_is_continued(
     outreach.emulators.clear_faults(vendor)
     outreach.apply()
     converged(outreach, foreign)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_an_apply_at_once_with_one_line(outreach: Outreach, number: signal.Signals) -> None:
+    outreach.emulators.fault("contabo", kind="hang", method="POST", path=ORDER[2], count=None)
+    running = outreach.start("apply", "--only", AREAS, "--yes")
+    struck(outreach, *ORDER)
+    running.send_signal(number)
+    _, err = running.communicate(timeout=20)
+    assert running.returncode == 1
+    assert err.splitlines()[-1] == "outreach: interrupted; run apply again, it continues where it stopped"
 
 
 def test_an_apply_killed_again_and_again_gets_there(
