@@ -73,14 +73,14 @@ def _cut(text: str, outer: Sequence[Span], start: int, limit: int) -> tuple[int,
     if full == len(text):
         return full, full
     torn = _around(outer, full, full)
-    edge = full if torn is None or torn.start <= start else torn.start
+    if torn is not None and torn.start <= start:
+        # An entity longer than a part: this once, a cut inside it.
+        return _best(text, (), start, full) or (_whole(text, start, full),) * 2
+    edge = full if torn is None else torn.start
     outside = _best(text, outer, start, edge) or _best(text, outer, start, edge, fill=0.0)
     if outside is not None:
         return outside
-    if edge < full:
-        return edge, edge
-    inside = _best(text, (), start, full)
-    return inside if inside is not None else (_whole(text, start, full),) * 2
+    return (_whole(text, start, full),) * 2 if torn is None else (edge, edge)
 
 
 def _best(
