@@ -77,7 +77,7 @@ def _accounts(account: str) -> Accounts:
 def _secret(name: str) -> str:
     value = os.environ.get(name)
     if not value:
-        raise ValueError(f"{name} is not set; the emulators accept what is given in it")
+        raise ValueError(f"{name} is not set; the emulators accept the token given in it")
     return value
 
 

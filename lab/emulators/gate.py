@@ -171,8 +171,9 @@ def _multipart(kind: str, text: bytes) -> tuple[dict[str, str], dict[str, Upload
     for part in whole.iter_parts():
         name = str(part.get_param("name", "", "content-disposition"))
         data = part.get_payload(decode=True)
-        assert isinstance(data, bytes)  # noqa: S101 -- a part of a form is no multipart itself
         file_name = part.get_filename()
+        if not isinstance(data, bytes):
+            continue  # a multipart inside, which is no field of a form
         if file_name is None:
             form[name] = data.decode(errors="replace")
         else:

@@ -211,6 +211,8 @@ def _check_photo(data: bytes) -> None:
         if data.startswith(b"\xff\xd8"):
             return
         raise TextError("IMAGE_PROCESS_FAILED")
-    width, height = struct.unpack(">II", data[16:24])
+    width, height = struct.unpack(">II", data[16:24].ljust(8, b"\0"))
+    if 0 in (width, height):
+        raise TextError("IMAGE_PROCESS_FAILED")
     if width + height > _SIDES or max(width, height) > _PROPORTION * min(width, height):
         raise TextError("PHOTO_INVALID_DIMENSIONS")

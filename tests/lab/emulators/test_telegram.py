@@ -180,6 +180,37 @@ def test_files_come_as_multipart_and_pictures_are_looked_at(bot: Client) -> None
             assert error(response) == answer
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", b"{"),
+        ("application/json", b"[1]"),
+        ("application/json", b'{"chat_id": {"a": [1]}, "text": 5, "parse_mode": null}'),
+        ("application/json", b'{"chat_id": "-1001234567890", "text": 5, "parse_mode": 7}'),
+        ("application/x-www-form-urlencoded", b"chat_id=%ff&text=%00"),
+        ("multipart/form-data", b"no boundary at all"),
+        ("multipart/form-data; boundary=x", b"--x\r\n\r\n--x--"),
+        (
+            "multipart/form-data; boundary=x",
+            b"--x\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y--\r\n",
+        ),
+        ("text/plain", b"\xff\xfe"),
+    ],
+)
+def test_no_body_makes_a_server_error(bot: Client, kind: str, body: bytes) -> None:
+    base = f"{bot.emulators.urls['telegram']}/bot{bot.emulators.env['TELEGRAM_BOT_TOKEN']}"
+    for method in ("sendMessage", "sendPhoto"):
+        response = requests.post(f"{base}/{method}", data=body, headers={"Content-Type": kind}, timeout=10)
+        assert response.status_code == 400, response.text
+
+
+def test_a_picture_cut_in_its_head_is_refused(bot: Client) -> None:
+    base = f"{bot.emulators.urls['telegram']}/bot{bot.emulators.env['TELEGRAM_BOT_TOKEN']}"
+    files = {"photo": ("a.png", b"\x89PNG\r\n\x1a\n")}
+    response = requests.post(f"{base}/sendPhoto", data={"chat_id": CHAT}, files=files, timeout=10)
+    assert error(response)[0] == 400
+
+
 def test_time_can_be_hurried(tmp_path_factory: pytest.TempPathFactory) -> None:
     hurried = Emulators(tmp_path_factory.mktemp("hurried"), speed=100)
     hurried.start()
