@@ -21,7 +21,7 @@ import requests
 ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
 """The Cloudflare account the token is for."""
 
-VENDORS = ("hetzner", "contabo", "cloudflare")
+VENDORS = ("hetzner", "contabo", "cloudflare", "telegram")
 
 _SECRETS = {
     "HCLOUD_TOKEN": "hcloud-test-token",
@@ -30,14 +30,17 @@ _SECRETS = {
     "CONTABO_CLIENT_SECRET": "contabo-test-secret",
     "CONTABO_API_USER": "ops@operator.example",
     "CONTABO_API_PASSWORD": "contabo-test-password",
+    "TELEGRAM_BOT_TOKEN": "1234567890:telegram-test-token_of_the_lab",
+    "TELEGRAM_CHAT_ID": "-1001234567890",
 }
 
 
 class Emulators:
     """One running `python -m lab.emulators --world recording`, restartable over the same state and ports."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, speed: float = 1.0) -> None:
         self.state_directory = state
+        self.speed = speed
         self.urls: Mapping[str, str] = {}
         self._process: subprocess.Popen[str] | None = None
 
@@ -49,6 +52,7 @@ class Emulators:
             "HCLOUD_ENDPOINT": f"{self.urls['hetzner']}/v1",
             "CLOUDFLARE_BASE_URL": f"{self.urls['cloudflare']}/client/v4",
             "CONTABO_API_URL": self.urls["contabo"],
+            "TELEGRAM_BASE_URL": self.urls["telegram"],
             "CONTABO_TOKEN_URL": f"{self.urls['contabo']}/auth/realms/contabo/protocol/openid-connect/token",
         }
 
@@ -62,6 +66,7 @@ class Emulators:
         ports = [self.urls[vendor].rpartition(":")[2] if self.urls else "0" for vendor in VENDORS]
         command = [sys.executable, "-m", "lab.emulators", "--state", str(self.state_directory)]
         command += ["--listen", "127.0.0.1", "--ports", ",".join(ports), "--account", ACCOUNT]
+        command += ["--speed", str(self.speed)]
         self._process = subprocess.Popen(
             command, env={**os.environ, **_SECRETS}, stdout=subprocess.PIPE, text=True
         )

@@ -8,6 +8,8 @@ import logging
 import socket
 import struct
 from collections.abc import Callable, Mapping
+from email.parser import BytesParser
+from email.policy import HTTP
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -22,7 +24,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from lab.emulators.faults import Fault, Faults, Kind, When
 from lab.emulators.fields import WrongTypeError
 from lab.emulators.jobs import JobFailedError
-from lab.emulators.vendor import Call, Operation, Reply, Vendor, VendorError
+from lab.emulators.vendor import Call, Operation, Reply, Upload, Vendor, VendorError
 
 log = logging.getLogger(__name__)
 
@@ -140,8 +142,12 @@ async def _read(request: Request, vendor: Vendor) -> Call:
     text = await request.body()
     body: dict[str, Any] = {}
     form: Mapping[str, str] = {}
-    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+    files: Mapping[str, Upload] = {}
+    kind = request.headers.get("content-type", "")
+    if kind.startswith("application/x-www-form-urlencoded"):
         form = dict(parse_qsl(text.decode(errors="replace"), keep_blank_values=True))
+    elif kind.startswith("multipart/form-data"):
+        form, files = _multipart(kind, text)
     elif text.strip():
         try:
             body = json.loads(text)
@@ -152,7 +158,27 @@ async def _read(request: Request, vendor: Vendor) -> Call:
         if not isinstance(body, dict):
             raise VendorError(vendor.bad_json())
     url = str(request.url.replace(query=""))
-    return Call(request.method, url, request.path_params, request.query_params, request.headers, body, form)
+    return Call(
+        request.method, url, request.path_params, request.query_params, request.headers, body, form, files
+    )
+
+
+def _multipart(kind: str, text: bytes) -> tuple[dict[str, str], dict[str, Upload]]:
+    """Fields and files of a multipart body (RFC 7578), which is MIME as in mail."""
+    form: dict[str, str] = {}
+    files: dict[str, Upload] = {}
+    whole = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + text)
+    for part in whole.iter_parts():
+        name = str(part.get_param("name", "", "content-disposition"))
+        data = part.get_payload(decode=True)
+        file_name = part.get_filename()
+        if not isinstance(data, bytes):
+            continue  # a multipart inside, which is no field of a form
+        if file_name is None:
+            form[name] = data.decode(errors="replace")
+        else:
+            files[name] = Upload(file_name, data)
+    return form, files
 
 
 def _response(reply: Reply) -> Response:

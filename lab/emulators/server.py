@@ -13,7 +13,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lab.emulators.clock import Clock
+from lab.emulators.clock import hurried
 from lab.emulators.cloudflare.vendor import Cloudflare
 from lab.emulators.contabo.vendor import Contabo, Credentials
 from lab.emulators.control import control_app
@@ -23,34 +23,41 @@ from lab.emulators.hetzner.vendor import Hetzner
 from lab.emulators.jobs import Jobs
 from lab.emulators.recording import RecordingWorld
 from lab.emulators.store import Store
+from lab.emulators.telegram import Telegram
 from lab.emulators.vendor import Context, Vendor
 from lab.world import World
 
 
 @dataclass(frozen=True)
 class Accounts:
-    """The tokens the emulators accept. `cloudflare_account` is the account the Cloudflare token is for."""
+    """The tokens the emulators accept.
+
+    `cloudflare_account` is the account the Cloudflare token is for, `telegram_chat` the team's chat.
+    """
 
     hcloud_token: str
     cloudflare_token: str
     cloudflare_account: str
     contabo: Credentials
+    telegram_token: str
+    telegram_chat: str
 
 
 class Emulators:
-    """The emulated vendors over one state directory."""
+    """The emulated vendors over one state directory, in which time passes `speed` times as fast."""
 
-    def __init__(self, state: Path, world: World, accounts: Accounts) -> None:
+    def __init__(self, state: Path, world: World, accounts: Accounts, speed: float = 1.0) -> None:
         state.mkdir(parents=True, exist_ok=True)
         self.store = Store(state / "emulators.sqlite3")
         self._world = world
         self._jobs = Jobs(self.store, world)
-        self._clock = Clock(offset=self.store.setting("clock.offset", 0))
+        self._clock = hurried(speed, self.store.setting("clock.offset", 0))
         lab = Context(self.store, self._jobs, self._clock)
         self.vendors: Sequence[Vendor] = (
             Hetzner(lab, accounts.hcloud_token),
             Contabo(lab, accounts.contabo),
             Cloudflare(lab, accounts.cloudflare_token, accounts.cloudflare_account),
+            Telegram(lab, accounts.telegram_token, accounts.telegram_chat),
         )
 
     async def reset(self) -> None:

@@ -19,6 +19,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class Upload:
+    """A file in a multipart body."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Call:
     """One request, read whole.
 
@@ -28,7 +36,8 @@ class Call:
         query: the query's parameters, each possibly several times.
         headers: the headers.
         body: the JSON object of the body, {} without a body.
-        form: the fields of a form-encoded body.
+        form: the fields of a form-encoded or multipart body.
+        files: the files of a multipart body.
     """
 
     method: str
@@ -38,6 +47,7 @@ class Call:
     headers: Headers
     body: Json = field(default_factory=dict)
     form: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Upload] = field(default_factory=dict)
 
     def integer(self, name: str, default: int) -> int:
         """A whole number of the query; the default if it is missing or none."""

@@ -111,13 +111,13 @@ def test_a_missing_token_is_one_clear_line(emulators: Emulators, tmp_path: Path,
 
 def test_a_taken_port_is_one_clear_line(emulators: Emulators, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = _run(tmp_path, emulators.env, f"0,{taken.getsockname()[1]},0")
+        done = _run(tmp_path, emulators.env, f"0,{taken.getsockname()[1]},0,0")
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert "Address already in use" in line
 
 
-def _run(state: Path, env: dict[str, str], ports: str = "0,0,0") -> subprocess.CompletedProcess[str]:
+def _run(state: Path, env: dict[str, str], ports: str = "0,0,0,0") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "lab.emulators", "--state", str(state), "--listen", "127.0.0.1"]
     return subprocess.run(
         [*command, "--ports", ports],
