@@ -147,9 +147,11 @@ class Rehearsal:
 
     def _cost(self) -> None:
         done = self._outreach("costs", "budget", "--format", "json", captured=True)
-        self._must("the fleet's cost is known", done.returncode == 0, cause(done.stderr) or "priced")
+        if done.returncode:
+            self._must("the fleet's cost is known", False, cause(done.stderr))
         budget = json.loads(done.stdout)
         self.report.cost = f"{budget['total_monthly']} {budget['currency']} a month"
+        self._check("the fleet's cost is known", True, self.report.cost)
 
     def _outreach(self, *words: str | Path, captured: bool = False) -> subprocess.CompletedProcess[str]:
         """Run our own command as an operator would; its output goes to the terminal unless captured."""
