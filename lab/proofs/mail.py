@@ -58,9 +58,12 @@ def verdicts_by_other_code(scene: Scene) -> str:
         raw = _arrived(scene, message["Subject"])
         if not dkim.verify(raw):
             raise Disproved(f"dkimpy: the signature of {sender.domain} does not verify")
-        header = authheaders.authenticate_message(raw, RECEIVER, dkim=True, dmarc=True)
-        if dict(VERDICT.findall(header)) != {"dkim": "pass", "dmarc": "pass"}:
-            raise Disproved(f"authheaders: {header}")
+        # Not its authenticate_message, whose own reading of From ends a domain at the first hyphen (0.16.3).
+        verdict, comment, *_ = authheaders.dmarc_per_from(
+            sender.domain, dkim_result=authheaders.check_dkim(raw)
+        )
+        if verdict != "pass":
+            raise Disproved(f"authheaders: dmarc={verdict} for {sender.domain} {comment}")
         if missing := {"from", "list-unsubscribe", "list-unsubscribe-post"} - _signed_headers(raw):
             raise Disproved(f"{sender.domain} leaves unsigned: {', '.join(sorted(missing))}")
         seen.append(sender.domain)
