@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from lab.proofs import Check
 from lab.understudy import understudy
 
 CHANGES_PENDING = 2
+_INDENT = " " * 7
 
 
 class StoppedError(Exception):
@@ -81,6 +83,7 @@ class Rehearsal:
         self.source = fleet
         self.say = say
         self.report = Report()
+        self._began = time.monotonic()
         self.fleet = lab.state / "fleet" / fleet.name
         self.plan_file = lab.state / "fleet" / "plan.json"
 
@@ -175,11 +178,11 @@ class Rehearsal:
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:
-        started = time.monotonic()
+        self._began = time.monotonic()
         try:
             yield
         finally:
-            self.report.seconds[phase] = round(time.monotonic() - started, 1)
+            self.report.seconds[phase] = round(time.monotonic() - self._began, 1)
 
     def _must(self, name: str, passed: bool, evidence: str) -> None:
         self._check(name, passed, evidence)
@@ -187,8 +190,9 @@ class Rehearsal:
             raise StoppedError
 
     def _check(self, name: str, passed: bool, evidence: str) -> None:
-        self._add(Check(name, passed, evidence, 0.0))
+        self._add(Check(name, passed, evidence, round(time.monotonic() - self._began, 2)))
 
     def _add(self, check: Check) -> None:
         self.report.checks.append(check)
-        self.say(f"{'ok  ' if check.passed else 'FAIL'} {check.name}: {check.evidence}")
+        self.say(f"{'ok  ' if check.passed else 'FAIL'} {check.name}")
+        self.say(textwrap.fill(check.evidence, 100, initial_indent=_INDENT, subsequent_indent=_INDENT))
