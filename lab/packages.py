@@ -33,6 +33,9 @@ visible_hostname outreach-lab
 acl mirrors dstdomain {mirrors}
 acl http port 80
 http_access allow mirrors http
+# One failed look-up or connection must not fail every host for a minute, as it does by default.
+negative_dns_ttl 1 second
+connect_retries 3
 http_access deny all
 cache_dir ufs {directory}/store 8192 16 64
 maximum_object_size 512 MB
