@@ -16,16 +16,20 @@ RECEIVED = re.compile(r"from (\S+) \((\S+) \[([0-9.]+)\]\).*? with (E?SMTP\w*) i
 VERDICT = re.compile(r"(?<![\w.])(spf|dkim|dmarc)=(\w+)")
 
 
-def _arrived(scene: Scene, subject: str, mailbox: str = "carl") -> bytes:
-    """The raw message with this subject, once the far side has it."""
+def _delivered(scene: Scene, host: str) -> tuple[Mailbox, bytes]:
+    """Send a mail from the first account of `host`; that account, and the raw message the far side has."""
+    sender = scene.mailboxes[host][0]
+    message = compose(sender.address, f"carl@{RECEIVER}")
+    submit(sender, message)
+    token = str(message["Subject"]).encode()
     found: list[bytes] = []
 
     def look() -> bool:
-        found[:] = [raw for raw in scene.far.messages(mailbox) if subject.encode() in raw]
+        found[:] = [raw for raw in scene.far.messages("carl") if token in raw]
         return bool(found)
 
-    wait_until(look, f"mail {subject!r} in {mailbox}@{RECEIVER}")
-    return found[0]
+    wait_until(look, f"mail from {sender.address} in carl@{RECEIVER}")
+    return sender, found[0]
 
 
 def _results(message: Message) -> dict[str, str]:
@@ -38,10 +42,8 @@ def signed_mail_arrives(scene: Scene) -> str:
     """From every node: SPF, DKIM and DMARC pass at the receiver, which wrote them down itself."""
     seen = []
     for host in scene.nodes:
-        sender = scene.mailboxes[host][0]
-        message = compose(sender.address, f"carl@{RECEIVER}")
-        submit(sender, message)
-        verdicts = _results(message_from_bytes(_arrived(scene, message["Subject"])))
+        sender, raw = _delivered(scene, host)
+        verdicts = _results(message_from_bytes(raw))
         if any(verdicts.get(method) != "pass" for method in ("spf", "dkim", "dmarc")):
             raise Disproved(f"{sender.address} by {host}: {verdicts or 'no Authentication-Results'}")
         seen.append(f"{sender.address} by {Scene.label(host)}")
@@ -52,10 +54,7 @@ def verdicts_by_other_code(scene: Scene) -> str:
     """Others' code, dkimpy and authheaders, agrees; the one-click header is signed (RFC 8058)."""
     seen = []
     for host in scene.nodes:
-        sender = scene.mailboxes[host][0]
-        message = compose(sender.address, f"carl@{RECEIVER}")
-        submit(sender, message)
-        raw = _arrived(scene, message["Subject"])
+        sender, raw = _delivered(scene, host)
         if not dkim.verify(raw):
             raise Disproved(f"dkimpy: the signature of {sender.domain} does not verify")
         # Not its authenticate_message, whose own reading of From ends a domain at the first hyphen (0.16.3).
@@ -80,10 +79,8 @@ def names_agree(scene: Scene) -> str:
     """HELO, PTR and A of every node are one name, as the receiver saw them; the session was encrypted."""
     seen = []
     for host, address in scene.nodes.items():
-        sender = scene.mailboxes[host][0]
-        message = compose(sender.address, f"carl@{RECEIVER}")
-        submit(sender, message)
-        hop = str(message_from_bytes(_arrived(scene, message["Subject"])).get_all("Received", [""])[0])
+        _, raw = _delivered(scene, host)
+        hop = str(message_from_bytes(raw).get_all("Received", [""])[0])
         match = RECEIVED.search(hop)
         if not match or match.groups() != (host, host, address, "ESMTPS"):
             raise Disproved(f"{host} [{address}] was seen as: {' '.join(hop.split())}")
