@@ -10,7 +10,7 @@ from math import inf
 from validator.operators import Operator
 
 DAY = 86400.0
-REMEMBERED = 4096
+REMEMBERED = 1024
 CELLS = 1 << 16
 
 

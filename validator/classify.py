@@ -22,6 +22,7 @@ IP = re.compile(
     r"\[?\b(?:\d{1,3}\.){3}\d{1,3}\b\]?|\[?(?:ipv6:)?(?:[0-9a-f]{1,4}:){3,7}[0-9a-f:]{1,}\]?", re.IGNORECASE
 )
 HOST = re.compile(r"\b(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?\.)+[a-z]{2,}\b", re.IGNORECASE)
+SESSION_ID = re.compile(r"\b(?=[a-z0-9_-]*\d)[a-z0-9_-]{10,}\b")
 PUNCTUATION = re.compile(r"[^\w@]+|_+")
 # A reply is as long as its server likes; what a rule needs stands at its front.
 LONGEST_TEXT = 2000
@@ -114,10 +115,11 @@ class Table:
         mx = mx.rstrip(".").lower()
         mx = f".{mx}" if mx else ""
         raw = without_addresses(reply.text, address)
-        key = (reply.code, reply.enhanced, raw, mx, stage)
+        # A session's number must not make a reply new: "... - gsmtp d2e1a72fcca58-7si".
+        key = (reply.code, reply.enhanced, SESSION_ID.sub("#", raw), mx, stage)
         found = self._seen.get(key)
         if found is None:
-            if len(self._seen) >= 2048:
+            if len(self._seen) >= 1024:
                 self._seen.clear()
             found = self._seen[key] = self._decide(reply, raw, mx, stage)
         return found

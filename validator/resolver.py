@@ -43,7 +43,7 @@ class Questions(Protocol):
 class Resolver:
     """Asks one recursive resolver, which is expected to be near and to validate (unbound on every node)."""
 
-    def __init__(self, host: str, port: int = 53, *, kept: int = 2048) -> None:
+    def __init__(self, host: str, port: int = 53, *, kept: int = 1024) -> None:
         self.host = host
         self.port = port
         self._kept = kept
@@ -101,8 +101,8 @@ class Resolver:
             raise DnsError("malformed", str(error)) from None
         message = None
         for patience in TRIES:
-            udp = await self._udp()
             with contextlib.suppress(TimeoutError, OSError):
+                udp = await self._udp()
                 message = await udp.ask(name, kind, patience)
                 break
         if message is None:

@@ -89,7 +89,7 @@ class Settings:
 
 
 def parse_endpoint(text: str, default_port: int = 53) -> tuple[str, int]:
-    """`HOST`, `HOST:PORT` or `[V6]:PORT`.
+    """`IP`, `IP:PORT` or `[V6]:PORT`.
 
     Raises:
         ConfigError: for anything else.
@@ -100,9 +100,20 @@ def parse_endpoint(text: str, default_port: int = 53) -> tuple[str, int]:
         port = rest.removeprefix(":") or port
     elif text.count(":") == 1:
         host, port = text.split(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ConfigError(f"{text!r} is not HOST:PORT")
+    try:
+        ipaddress.ip_address(host)
+        if not 0 < int(port) < 65536:
+            raise ValueError(port)
+    except ValueError:
+        raise ConfigError(f"{text!r} is not IP:PORT") from None
     return host, int(port)
+
+
+def with_changes(base: Settings, changes: dict[str, Any]) -> Settings:
+    """The settings with some replaced; a sender that was derived from the old name follows the new one."""
+    if "helo" in changes and "sender" not in changes and base.sender == f"postmaster@{base.helo}":
+        changes = {**changes, "sender": ""}
+    return replace(base, **changes)
 
 
 def load_config(path: Path, base: Settings | None = None) -> Settings:
@@ -116,7 +127,7 @@ def load_config(path: Path, base: Settings | None = None) -> Settings:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     try:
-        return replace(base or Settings(), **_changes(data))
+        return with_changes(base or Settings(), _changes(data))
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigError(f"{path}: {error}") from None
 

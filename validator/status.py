@@ -63,34 +63,38 @@ class Stage(StrEnum):
     POLICY = "policy"
 
 
-STAGE_ALIASES: dict[str, Stage] = {
-    "helo": Stage.EHLO,
-    "greeting": Stage.BANNER,
-    "mail from": Stage.MAIL,
-    "mailfrom": Stage.MAIL,
-    "mail_from": Stage.MAIL,
-    "rcpt to": Stage.RCPT,
-    "rcptto": Stage.RCPT,
-    "rcpt_to": Stage.RCPT,
-    "end of data": Stage.DATA,
-    "eod": Stage.DATA,
-    "eom": Stage.DATA,
-    "tls": Stage.STARTTLS,
-}
+# How people and logs write them; the first that the word contains.
+SPELLINGS: tuple[tuple[str, Stage], ...] = (
+    ("rcpt", Stage.RCPT),
+    ("recipient", Stage.RCPT),
+    ("starttls", Stage.STARTTLS),
+    ("tls", Stage.STARTTLS),
+    ("data", Stage.DATA),
+    ("eod", Stage.DATA),
+    ("eom", Stage.DATA),
+    ("mail", Stage.MAIL),
+    ("sender", Stage.MAIL),
+    ("helo", Stage.EHLO),
+    ("ehlo", Stage.EHLO),
+    ("banner", Stage.BANNER),
+    ("greet", Stage.BANNER),
+    ("connect", Stage.CONNECT),
+    ("rset", Stage.RSET),
+    ("syntax", Stage.SYNTAX),
+    ("dns", Stage.DNS),
+    ("policy", Stage.POLICY),
+)
 
 
 def parse_stage(text: str | None) -> Stage:
-    """Read a stage as people write it; nothing means RCPT.
+    """Read a stage as people write it (`RCPT TO`, `end of data`); nothing means RCPT.
 
     Raises:
         ValueError: for a word that names no stage.
     """
     word = (text or "rcpt").strip().lower()
-    found = STAGE_ALIASES.get(word)
-    if found is not None:
-        return found
-    try:
-        return Stage(word)
-    except ValueError:
-        known = ", ".join(stage.value for stage in Stage)
-        raise ValueError(f"stage {text!r} is not one of: {known}") from None
+    for spelling, stage in SPELLINGS:
+        if spelling in word:
+            return stage
+    known = ", ".join(stage.value for stage in Stage)
+    raise ValueError(f"stage {text!r} is not one of: {known}")
