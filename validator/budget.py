@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import OrderedDict
 from dataclasses import dataclass
+from itertools import islice
 from math import inf
 
 from validator.operators import Operator
@@ -147,7 +148,7 @@ class Lanes:
         return lane
 
     def _forget(self, now: float) -> None:
-        for key, lane in list(self._lanes.items())[:64]:
+        for key, lane in list(islice(self._lanes.items(), 16)):
             if lane.active or lane.silent_until > now or lane.next_recipient > now or lane.next_connect > now:
                 continue
             del self._lanes[key]

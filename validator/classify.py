@@ -99,6 +99,7 @@ class Table:
     """Rules in order, with the memory of replies already read (servers repeat themselves)."""
 
     rules: tuple[Rule, ...]
+    vendors: tuple[str, ...] = ()
     _seen: dict[tuple[int, str, str, str, Stage], Finding] = field(default_factory=dict)
 
     def classify(
@@ -112,11 +113,12 @@ class Table:
             mx: Host name of the server, for the vendors' dialects.
             address: The address asked about; its echo must not be read as the server's words.
         """
-        mx = mx.rstrip(".").lower()
-        mx = f".{mx}" if mx else ""
+        mx = f".{mx.rstrip('.').lower()}"
+        if not mx.endswith(self.vendors):
+            mx = ""
         raw = without_addresses(reply.text, address)
         # A session's number must not make a reply new: "... - gsmtp d2e1a72fcca58-7si".
-        key = (reply.code, reply.enhanced, SESSION_ID.sub("#", raw), mx, stage)
+        key = (reply.code, reply.enhanced, SESSION_ID.sub("#", raw) if len(raw) > 40 else raw, mx, stage)
         found = self._seen.get(key)
         if found is None:
             if len(self._seen) >= 1024:
@@ -139,11 +141,11 @@ def without_addresses(text: str, address: str = "") -> str:
     if address:
         local, _, domain = address.lower().rpartition("@")
         lowered = lowered.replace(address.lower(), " @addr ")
-        if len(local) >= 3:
+        if len(local) >= 3 and local in lowered:
             lowered = re.sub(rf"(?<![\w@]){re.escape(local)}(?!\w)", " @addr ", lowered)
-        if domain:
+        if domain in lowered:
             lowered = lowered.replace(domain, "@host")
-    return ADDRESS.sub(" @addr ", lowered)
+    return ADDRESS.sub(" @addr ", lowered) if "@" in lowered or "<" in lowered else lowered
 
 
 def fold(raw: str) -> str:
@@ -189,7 +191,7 @@ def load_table(text: str) -> Table:
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise ValueError(f"rules: id used twice: {', '.join(sorted(twice))}")
-    return Table(rules)
+    return Table(rules, tuple({suffix for rule in rules for suffix in rule.mx}))
 
 
 @lru_cache(maxsize=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+ENHANCED_CLASSES = frozenset("245")
 ENHANCED = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\.?\d)")
 BASIC = re.compile(r"(?<![\w.:/-])([2-5]\d\d)(?=[ \-\t\r\n]|$)")
 HEAD = re.compile(r"^\s*(?:smtp\s*;\s*)?([2-5]\d\d)(?=[ \-\t\r\n]|$)", re.IGNORECASE)
@@ -43,13 +44,13 @@ def parse_lines(code: int, lines: list[str]) -> Reply:
     enhanced = ""
     texts = []
     for line in lines:
-        found = ENHANCED.match(line)
+        found = ENHANCED.match(line) if line[:1] in ENHANCED_CLASSES else None
         if found:
             enhanced = enhanced or found.group()
             line = line[found.end() :].lstrip()  # noqa: PLW2901 - the rest of the same line
         texts.append(line)
     text = " ".join(filter(None, texts))
-    if not enhanced and code >= 400:
+    if not enhanced and code >= 400 and "." in text:
         enhanced = _enhanced_inside(code, text)
     return Reply(code, enhanced, text)
 

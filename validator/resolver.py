@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import secrets
 import socket
 import struct
+from array import array
 from collections import OrderedDict
 from typing import Protocol, cast
 
@@ -146,6 +148,7 @@ class _Udp(asyncio.DatagramProtocol):
     def __init__(self) -> None:
         self._open: dict[int, tuple[str, int, asyncio.Future[wire.Message]]] = {}
         self._transport: asyncio.DatagramTransport | None = None
+        self._numbers = array("H")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.DatagramTransport", transport)
@@ -173,9 +176,9 @@ class _Udp(asyncio.DatagramProtocol):
 
     async def ask(self, name: str, kind: int, patience: float) -> wire.Message:
         loop = asyncio.get_running_loop()
-        number = secrets.randbits(16)
+        number = self._number()
         while number in self._open:
-            number = secrets.randbits(16)
+            number = self._number()
         future: asyncio.Future[wire.Message] = loop.create_future()
         self._open[number] = (name, kind, future)
         timer = loop.call_later(patience, _expire, future)
@@ -187,6 +190,12 @@ class _Udp(asyncio.DatagramProtocol):
         finally:
             timer.cancel()
             del self._open[number]
+
+    def _number(self) -> int:
+        """Unguessable (RFC 5452 section 9.2); the system's randomness is asked for many at once."""
+        if not self._numbers:
+            self._numbers.frombytes(os.urandom(512))
+        return self._numbers.pop()
 
     def close(self) -> None:
         if self._transport is not None:

@@ -6,6 +6,7 @@ refuses what may not be said in the present state. It never sends DATA: there is
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from enum import Enum
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from typing import NamedTuple
 from validator.reply import Reply, parse_lines
 from validator.status import Stage
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # RFC 5321 section 4.5.3.1.5 allows 512 octets in a reply line; servers exceed it, but none needs more than
 # this.
 LONGEST_LINE = 4096
@@ -124,7 +126,7 @@ class Dialogue:
         return b"QUIT\r\n"
 
     def _command(self, stage: Stage, line: str) -> bytes:
-        if any(char < " " or char == "\x7f" for char in line):
+        if CONTROL.search(line):
             raise ProtocolError("control character in a command")
         self._pending.append(stage)
         return line.encode("utf-8") + b"\r\n"

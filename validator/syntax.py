@@ -119,34 +119,25 @@ cox.net libero.it me.com
 """.split()  # noqa: SIM905 - a list to be read and edited by people
 
 
-@lru_cache(maxsize=1024)
 def suggest_domain(domain: str) -> str:
-    """A well-known domain one slip of the finger away, or an empty string."""
+    """A well-known domain one slip of the finger away (a letter too many, too few, wrong or swapped), or nothing."""
     if domain in TYPO_TARGETS or domain in shipped_lists().free:
         return ""
-    best, best_distance = "", 3
-    for target in TYPO_TARGETS:
-        if abs(len(target) - len(domain)) > 2:
-            continue
-        allowed = 1 if len(target) <= 7 else 2
-        distance = _distance(domain, target, allowed)
-        if distance <= allowed and distance < best_distance:
-            best, best_distance = target, distance
-    return best
+    slips = _slips()
+    for shorter in (domain, *_one_letter_less(domain)):
+        found = slips.get(shorter)
+        if found is not None:
+            return found
+    return ""
 
 
-def _distance(a: str, b: str, limit: int) -> int:
-    """Optimal string alignment distance (a swap of neighbours counts once), given up beyond `limit`."""
-    before: list[int] = []
-    previous = list(range(len(b) + 1))
-    for i, char in enumerate(a, 1):
-        current = [i]
-        for j, other in enumerate(b, 1):
-            cost = min(previous[j] + 1, current[-1] + 1, previous[j - 1] + (char != other))
-            if i > 1 and j > 1 and char == b[j - 2] and a[i - 2] == other:
-                cost = min(cost, before[j - 2] + 1)
-            current.append(cost)
-        if min(current) > limit:
-            return limit + 1
-        before, previous = previous, current
-    return previous[-1]
+@lru_cache(maxsize=1)
+def _slips() -> dict[str, str]:
+    """Each target and each of its forms with one letter less: two words one slip apart share such a form."""
+    return {form: target for target in reversed(TYPO_TARGETS) for form in (target, *_one_letter_less(target))}
+
+
+def _one_letter_less(word: str) -> list[str]:
+    if len(word) < 7:  # short names are neighbours of too many others
+        return []
+    return [word[:i] + word[i + 1 :] for i in range(len(word))]

@@ -248,6 +248,8 @@ class TcpConnector:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):
+                if not (self.proxy or source):
+                    return (await loop.create_connection(lambda: Link(transcript), ip, port))[1]
                 sock = await self._proxied(ip, port) if self.proxy else await _dial(loop, ip, port, source)
             return (await loop.create_connection(lambda: Link(transcript), sock=sock))[1]
         except TimeoutError:

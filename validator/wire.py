@@ -174,6 +174,8 @@ def read_name(data: bytes, at: int) -> tuple[str, int]:
 def _label(raw: bytes) -> str:
     # A dot or a control byte inside a label would read as another name; RFC 4343 writes it as \DDD.
     text = raw.decode("latin-1")
+    if raw.isalnum():  # of bytes: ASCII only
+        return text
     if text.replace("-", "").replace("_", "").isalnum() and text.isascii():
         return text
     return "".join(
