@@ -1,8 +1,8 @@
 """What a bulk run knows, on disk: memory is for what is in flight.
 
 The output file is the checkpoint: every record there is done. Beside it stands a SQLite file with what would
-not fit in memory: where each address's verdict stands in the output (duplicates are checked once), which domains
-accept all, and, for `--ordered`, results that wait for their turn.
+not fit in memory: where each address's verdict stands in the output (duplicates are checked once), which
+domains accept all, and, for `--ordered`, results that wait for their turn.
 """
 
 from __future__ import annotations

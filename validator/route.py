@@ -98,7 +98,8 @@ async def find_addresses(
         allow_private: Dial loopback and private addresses: for a lab only, since a stranger's DNS names the
             target.
     """
-    if ":" in host or host.rpartition(".")[2].isdigit():  # an MX that names an address breaks RFC 5321 section 5.1; dialling it is not our job
+    if ":" in host or host.rpartition(".")[2].isdigit():
+        # An MX that names an address breaks RFC 5321 section 5.1; dialling it is not our job.
         return Addresses((), (), "names an address")
     if len(families) == 1:
         results = [await _ask(dns, host, families[0])]
@@ -136,4 +137,3 @@ def is_public(ip: str) -> bool:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     return address.is_global and not address.is_multicast
-

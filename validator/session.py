@@ -22,7 +22,9 @@ log = logging.getLogger("validator")
 
 # Reasons that are about us, not about one recipient: the operator is left alone.
 ABOUT_US = frozenset({"dnsbl", "too_many_invalid", "host_identity", "session_refused"})
-LARGEST_BATCH = 20
+LARGEST_BATCH = 10
+# Servers count refusals: Postfix slows down after 10 and hangs up after 20 (smtpd_hard_error_limit).
+MOST_REFUSALS = 8
 # A server that breaks off so many sessions in a row is asked no more for this domain.
 BROKEN_SESSIONS = 5
 # A longer pause than this is spent disconnected; servers drop idle clients and count them.
@@ -108,6 +110,8 @@ class Session:
         self._link: Link | None = None
         self._hand: dict[int, Job] = {}
         self._null_sender = False
+        self._served = False
+        self._refusals = 0
         self._stage = Stage.CONNECT
         self._plain_hosts: set[str] = set()
 
@@ -163,14 +167,15 @@ class Session:
         await self._part()
         self.host = host
         self._stage = Stage.CONNECT
+        self._refusals = 0
         try:
             self._link = await self.office.dial(ip, self.lane.source, self.transcript)
             self.source_ip = self._link.source_ip or self.lane.source
             trouble = await self._converse(self._link, host)
-            if trouble is not None and trouble.reason == "tls_failed" and host.name not in self._plain_hosts:
+        except LinkError as error:
+            if self._stage is Stage.STARTTLS and host.name not in self._plain_hosts:
                 self._plain_hosts.add(host.name)
                 return await self._visit(host, ip)
-        except LinkError as error:
             return self._broken(error, host)
         except ProtocolError as error:
             return Trouble(
@@ -251,12 +256,7 @@ class Session:
             self._stage = Stage.STARTTLS
             answer = (await link.exchange(link.dialogue.starttls(), times.command))[0]
             if answer.reply.positive:
-                try:
-                    await link.secure(
-                        "" if self.domain.route and self.domain.route.implicit else host.name, times.command
-                    )
-                except LinkError:
-                    return Trouble(Status.UNKNOWN, "tls_failed", Stage.STARTTLS, 0.8, host.name)
+                await link.secure(host.name, times.command)
                 trouble = await self._greet(link, host)
                 if trouble is not None:
                     return trouble
@@ -286,7 +286,7 @@ class Session:
                 self._settle_catch_all(host)
             room = self.lane.left(self._loop.time(), asked)
             batch = self._next_batch(link, room)
-            if not batch:
+            if not batch or self._refusals >= MOST_REFUSALS:
                 return None
             now = self._loop.time()
             if self.lane.next_recipient - now > LONGEST_IDLE:
@@ -406,9 +406,10 @@ class Session:
                 continue
             self._stage = Stage.RCPT
             self.domain.broken = 0
+            self._refusals += answer.reply.permanent
             finding = classify(answer.reply, mx=host.name, address=ask.address)
             if ask.job is None:
-                self._learn(finding, answer.reply)
+                ending = self._learn(finding, answer.reply, host) or ending
             elif finding.ask and not self.domain.accepted:
                 doubtful.append((ask.job, finding, answer.reply))
             else:
@@ -424,8 +425,8 @@ class Session:
             return RETRY_MAIL
         return trouble
 
-    def _learn(self, finding: Finding, reply: Reply) -> None:
-        """What the invented address tells about the domain."""
+    def _learn(self, finding: Finding, reply: Reply, host: Host) -> Trouble | None:
+        """What the invented address tells about the domain; LEAVE if it ends the session."""
         if reply.positive:
             self.office.learned_catch_all(self.domain, accepts_all=finding.status is Status.VALID or None)
         elif reply.permanent and finding.status is not Status.BLOCKED and reply.code != 503:
@@ -433,6 +434,9 @@ class Session:
         else:
             self.domain.probe_failures += 1
             self.office.learned_catch_all(self.domain, accepts_all=None)
+            self._heed(Trouble(finding.status, finding.reason, Stage.RCPT, host=host.name, reply=reply))
+            return LEAVE if finding.status is Status.THROTTLED else None
+        return None
 
     def _answered(self, job: Job, finding: Finding, reply: Reply, host: Host) -> Trouble | None:
         """Act on an answer about one address; LEAVE if the session should end."""
@@ -441,11 +445,13 @@ class Session:
         )
         if finding.status is Status.VALID:
             self._accepted(trouble, host)
-        if finding.reason in ("out_of_sequence", "too_many_recipients", "new_session") and job.attempts < 2:
+        wants_new_session = finding.reason in ("out_of_sequence", "too_many_recipients", "new_session")
+        if wants_new_session and (job.attempts < 2 or self._served):
             self._hand.pop(id(job), None)
             self.office.again(job)
             return LEAVE
         self._hand.pop(id(job), None)
+        self._served = True
         self._heed(trouble)
         self._deliver(job, trouble)
         if trouble.reason in ABOUT_US:

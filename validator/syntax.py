@@ -120,7 +120,7 @@ cox.net libero.it me.com
 
 
 def suggest_domain(domain: str) -> str:
-    """A well-known domain one slip of the finger away (a letter too many, too few, wrong or swapped), or nothing."""
+    """A well-known domain one slip of the finger away (a letter more, less, wrong or swapped), or nothing."""
     if domain in TYPO_TARGETS or domain in shipped_lists().free:
         return ""
     slips = _slips()

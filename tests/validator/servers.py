@@ -229,10 +229,15 @@ class World:
 
     async def _dns(self) -> int:
         loop = asyncio.get_running_loop()
-        udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self.zone), local_addr=("127.0.0.1", 0))
-        port: int = udp.get_extra_info("sockname")[1]
-        await asyncio.start_server(self._dns_tcp, "127.0.0.1", port)
-        return port
+        while True:  # until a port is free for both
+            udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self.zone), local_addr=("127.0.0.1", 0))
+            port: int = udp.get_extra_info("sockname")[1]
+            try:
+                await asyncio.start_server(self._dns_tcp, "127.0.0.1", port)
+            except OSError:
+                udp.close()
+                continue
+            return port
 
     async def _dns_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         length = int.from_bytes(await reader.readexactly(2), "big")
