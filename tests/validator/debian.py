@@ -10,9 +10,10 @@ import contextlib
 import hashlib
 import os
 import shutil
-import signal
 import socket
+import stat
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,8 +76,10 @@ def overlay(scratch: Path) -> Iterator[Path]:
     try:
         options = f"lowerdir={lower},upperdir={upper},workdir={work}"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, str(root)], check=True)
-        subprocess.run(["mount", "--rbind", "/dev", str(root / "dev")], check=True)
-        subprocess.run(["mount", "--make-rslave", str(root / "dev")], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(root / "dev")], check=True)
+        for name, minor in (("null", 3), ("zero", 5), ("random", 8), ("urandom", 9)):
+            os.mknod(root / "dev" / name, 0o666 | stat.S_IFCHR, os.makedev(1, minor))
+            (root / "dev" / name).chmod(0o666)
         subprocess.run(["mount", "-t", "proc", "proc", str(root / "proc")], check=True)
         yield root
     finally:
@@ -85,23 +88,39 @@ def overlay(scratch: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def syslog(root: Path) -> Iterator[list[str]]:
+    """What the tree's daemons say to `/dev/log`."""
+    lines: list[str] = []
+    path = root / "dev/log"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(path))
+        path.chmod(0o666)
+
+        def listen() -> None:
+            while (data := sock.recv(65536)) != b"end":
+                lines.append(data.decode("utf-8", "replace"))
+
+        thread = threading.Thread(target=listen, daemon=True)
+        thread.start()
+        yield lines
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+            last.sendto(b"end", str(path))
+        thread.join()
+
+
+@contextlib.contextmanager
 def running(root: Path, *command: str, listens: tuple[str, int], output: Path) -> Iterator[None]:
     """A daemon in the tree, in the foreground, until it is no longer wanted."""
+    # A process namespace of its own, so that nothing a daemon starts outlives it.
+    line = ["unshare", "--pid", "--fork", "--kill-child", "chroot", str(root), *command]
     with output.open("wb") as log:
-        process = subprocess.Popen(
-            ["chroot", str(root), *command], stdout=log, stderr=log, start_new_session=True
-        )
+        process = subprocess.Popen(line, stdout=log, stderr=log, start_new_session=True)
     try:
         _wait_for(listens, process, output)
         yield
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        process.kill()
+        process.wait()
 
 
 def _wait_for(listens: tuple[str, int], process: subprocess.Popen[bytes], output: Path) -> None:
