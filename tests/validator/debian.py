@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -112,14 +113,15 @@ def syslog(root: Path) -> Iterator[list[str]]:
 def running(root: Path, *command: str, listens: tuple[str, int], output: Path) -> Iterator[None]:
     """A daemon in the tree, in the foreground, until it is no longer wanted."""
     # A process namespace of its own, so that nothing a daemon starts outlives it.
-    line = ["unshare", "--pid", "--fork", "--kill-child", "chroot", str(root), *command]
+    line = ["unshare", "--pid", "--fork", "chroot", str(root), *command]
     with output.open("wb") as log:
         process = subprocess.Popen(line, stdout=log, stderr=log, start_new_session=True)
     try:
         _wait_for(listens, process, output)
         yield
     finally:
-        process.kill()
+        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)  # the first process of its namespace: all others go with it
         process.wait()
 
 
