@@ -196,7 +196,7 @@ class Engine:
 
     def _pump(self, queue: OperatorQueue) -> None:
         """Start sessions for an operator while a budget, a place and work are there."""
-        while queue.ready:
+        while queue.ready and not self._closed:
             if self._sessions >= self.settings.concurrency:
                 if not queue.starved:
                     queue.starved = True

@@ -311,7 +311,7 @@ class Session:
         asks: list[Ask] = []
         if self._wants_probe() and room > 1 and (self._hand or self.domain.waiting_for(self.lane.source)):
             asks.append(Ask(f"{self.office.invented(self.domain.name)}@{self.domain.name}"))
-            size = min(size, room - 1)
+            size = min(size, room - 1) if many else 0  # with a pause between recipients, each goes alone
         held = list(self._hand.values())
         while size > 0:
             job = held.pop() if held else self.domain.take(self.lane.source)
@@ -326,7 +326,7 @@ class Session:
             job.attempts += 1
             asks.append(Ask(job.address.text, job))
             size -= 1
-        return asks if any(ask.job for ask in asks) else []
+        return asks if not many or any(ask.job for ask in asks) else []
 
     def _wants_probe(self) -> bool:
         domain = self.domain

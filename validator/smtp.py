@@ -171,11 +171,11 @@ class Dialogue:
 
     def _answer(self, code: int, lines: list[str]) -> Answer:
         reply = parse_lines(code, lines)
-        if self.state is State.CLOSING or not self._pending:
+        if not self._pending:
             # 421 may come unasked (RFC 5321 section 3.8); anything after QUIT is its good-bye.
             return Answer(Stage.POLICY, reply)
         stage = self._pending.popleft()
-        if reply.positive:
+        if reply.positive and self.state is not State.CLOSING:
             self._advance(stage, lines)
         return Answer(stage, reply)
 

@@ -85,7 +85,10 @@ class Link(asyncio.Protocol):
         if self.transcript is not None:
             self._note("<", [str(answer.reply) for answer in answers])
         if self._leaving:
-            self._close()
+            if any(
+                answer.stage is Stage.POLICY for answer in answers
+            ):  # what came before answered older commands
+                self._close()
             return
         self._answers += [
             answer for answer in answers if answer.stage is not Stage.POLICY

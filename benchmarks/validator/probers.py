@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import resource
 import sys
@@ -104,26 +105,42 @@ async def bare(addresses: list[str], smtp_port: int, dns_port: int, concurrency:
 
 
 async def pigeontrust(addresses: list[str], smtp_port: int, dns_port: int, concurrency: int) -> Counter[str]:
-    """pigeontrust 0.2.0, its own asynchronous face, pointed at the benchmark's DNS."""
+    """The package pigeontrust 0.2.0 by its own asynchronous face, pointed at the benchmark's DNS."""
     import dns.resolver  # noqa: PLC0415 - only here
 
     original = dns.resolver.BaseResolver.__init__
 
-    def pointed(self: dns.resolver.BaseResolver, *args: object, **kwargs: object) -> None:
+    def pointed(self: dns.resolver.BaseResolver, *_: object, **__: object) -> None:
         original(self, configure=False)
         self.nameservers = ["127.0.0.1"]
         self.port = dns_port
 
-    dns.resolver.BaseResolver.__init__ = pointed  # type: ignore[assignment,method-assign]
-    from benchmarks.validator import opponent  # noqa: PLC0415 - after the resolver is pointed
+    dns.resolver.BaseResolver.__init__ = pointed  # type: ignore[method-assign]
+    from pigeontrust.averifier import AsyncPigeontrust  # noqa: PLC0415 - after the resolver is pointed
 
-    return await opponent.run(addresses, smtp_port, concurrency)
+    verifier = AsyncPigeontrust(
+        helo_host="bench.test",
+        smtp_port=smtp_port,
+        max_workers=concurrency,
+        suggest_typos=False,
+        check_disposable=False,
+        check_role_account=False,
+        smtp_timeout=60.0,
+        dns_timeout=30.0,
+    )
+    found: Counter[str] = Counter()
+    for verdict in await verifier.averify_many(addresses):
+        words = {"mailbox_exists": "VALID", "mailbox_not_found": "MAILBOX_NOT_FOUND"}
+        found[words.get(verdict.reason.value, verdict.reason.value)] += 1
+    return found
 
 
 def main() -> None:
     """Run one contestant and report."""
     name, smtp_port, dns_port, path, concurrency = sys.argv[1:]
     addresses = read(path)
+    gc.freeze()  # as the validator's command does, for all of them
+    gc.set_threshold(20_000, 20, 20)
     contestant = {"ours": ours, "bare": bare, "pigeontrust": pigeontrust}[name]
     began, cpu = time.perf_counter(), time.process_time()
     factory = None if name == "pigeontrust" else uvloop.new_event_loop

@@ -1,7 +1,8 @@
-"""A mail server and a DNS server on loopback for benchmarks: `python -m benchmarks.validator.sink SMTP_PORT DNS_PORT DELAY`.
+"""A mail server and a DNS server on loopback for benchmarks.
 
-Every name `dN.test` has one MX `mx.dN.test` at one address of 127.64.0.0/16. Local parts that begin with `user` exist. Each
-reply comes DELAY seconds after its command, commands in one packet together, as a distant server's would.
+`python -m benchmarks.validator.sink SMTP_PORT DNS_PORT DELAY`: every name `dN.test` has one MX
+`mx.dN.test` at one address of 127.64.0.0/16. Local parts that begin with `user` exist. Each reply
+comes DELAY seconds after its command, commands in one packet together, as a distant server's would.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Sink(asyncio.Protocol):
         else:
             self._say(out, close)
 
-    def _say(self, out: bytes, close: bool) -> None:  # noqa: FBT001 - a callback
+    def _say(self, out: bytes, close: bool) -> None:
         if not self.transport.is_closing():
             self.transport.write(out)
             if close:
@@ -74,7 +75,11 @@ class Names(asyncio.DatagramProtocol):
             answer = b"\xc0\x0c" + struct.pack("!HHIHH", 15, 1, 3600, 2 + len(host), 10) + host
         elif kind == 1:
             crc = zlib.crc32(data[12:end])
-            answer = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 3600, 4) + bytes([127, 64, crc & 0x3F, 1 + (crc >> 8) % 250])
+            answer = (
+                b"\xc0\x0c"
+                + struct.pack("!HHIH", 1, 1, 3600, 4)
+                + bytes([127, 64, crc & 0x3F, 1 + (crc >> 8) % 250])
+            )
         header = data[:2] + struct.pack("!HHHHH", 0x8180, 1, 1 if answer else 0, 0, 0)
         self.transport.sendto(header + question + answer, addr)
 
