@@ -376,7 +376,7 @@ async def _doctor(settings: Settings, via: str, *, as_json: bool) -> int:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run on uvloop where it is installed (extra `fast`), else on asyncio."""
-    # Sessions come and go without cycles; the collector's usual eagerness costs a fifth of the processor time.
+    # Sessions come and go without cycles; the collector's usual eagerness costs a fifth of the time.
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     try:

@@ -18,7 +18,7 @@ email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 # Shorter bounds than RFC 5321's, so that whatever passes here passes there.
 PLAIN = re.compile(
     r"(?!.{255})(?=.{1,64}@)[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*"
-    r"@(?:(?!..--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+(?!..--)[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+    r"@(?:(?!..--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+(?!..--)[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z])?"
 )
 # RFC 5321 section 4.5.3.1.3 allows 256 octets for a path; longer input is not looked at twice.
 LONGEST = 1024

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import dns.exception
 import dns.flags
 import dns.message
 import dns.rcode
@@ -31,7 +32,7 @@ class Zone:
         for _, name, address in hosts:
             self.records[name, "A"] = [address]
 
-    def answer(self, wire: bytes) -> bytes | None:
+    def answer(self, wire: bytes, *, tcp: bool = False) -> bytes | None:
         """Answer by dnspython, so that both sides of the wire are not ours."""
         question = dns.message.from_wire(wire)
         (asked,) = question.question
@@ -56,7 +57,14 @@ class Zone:
             reply.answer.append(dns.rrset.from_text(name + ".", 60, "IN", kind, *found))
         elif not any(known == name for known, _ in self.records):
             reply.set_rcode(dns.rcode.NXDOMAIN)
-        return reply.to_wire()
+        if tcp:
+            return reply.to_wire(max_size=65535)
+        try:
+            return reply.to_wire(max_size=1232)
+        except dns.exception.TooBig:
+            reply.answer.clear()
+            reply.flags |= dns.flags.TC
+            return reply.to_wire()
 
 
 class _Udp(asyncio.DatagramProtocol):
@@ -241,7 +249,7 @@ class World:
 
     async def _dns_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         length = int.from_bytes(await reader.readexactly(2), "big")
-        answer = self.zone.answer(await reader.readexactly(length))
+        answer = self.zone.answer(await reader.readexactly(length), tcp=True)
         if answer is not None:
             writer.write(len(answer).to_bytes(2, "big") + answer)
         writer.close()
