@@ -88,7 +88,7 @@ class Validator:
             left = -1
             seen = 0
             while left != seen:
-                item = await queue.get()
+                item = await queue.get() if queue.empty() else queue.get_nowait()
                 if item is None:
                     left = await reader
                     continue

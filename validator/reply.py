@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 ENHANCED_CLASSES = frozenset("245")
 ENHANCED = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\.?\d)")
@@ -11,8 +11,7 @@ BASIC = re.compile(r"(?<![\w.:/-])([2-5]\d\d)(?=[ \-\t\r\n]|$)")
 HEAD = re.compile(r"^\s*(?:smtp\s*;\s*)?([2-5]\d\d)(?=[ \-\t\r\n]|$)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """One server reply.
 
     Attributes:

@@ -7,6 +7,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from typing import NamedTuple
 
 import email_validator
 from email_validator import EmailNotValidError, validate_email
@@ -24,8 +25,7 @@ PLAIN = re.compile(
 LONGEST = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """A well-formed address.
 
     Attributes:

@@ -59,6 +59,12 @@ class Sink(asyncio.Protocol):
                 self.transport.close()
 
 
+def address_of(wire_name: bytes) -> bytes:
+    """Four bytes in 127.64.0.0/16 for a name in wire form."""
+    crc = zlib.crc32(wire_name)
+    return bytes([127, 64, crc & 0x3F, 1 + (crc >> 8) % 250])
+
+
 class Names(asyncio.DatagramProtocol):
     """Answers MX with mx.<name> and A with an address of 127.64.0.0/16 by hash; AAAA and TXT with nothing."""
 
@@ -74,12 +80,7 @@ class Names(asyncio.DatagramProtocol):
             host = b"\x02mx\xc0\x0c"
             answer = b"\xc0\x0c" + struct.pack("!HHIHH", 15, 1, 3600, 2 + len(host), 10) + host
         elif kind == 1:
-            crc = zlib.crc32(data[12:end])
-            answer = (
-                b"\xc0\x0c"
-                + struct.pack("!HHIH", 1, 1, 3600, 4)
-                + bytes([127, 64, crc & 0x3F, 1 + (crc >> 8) % 250])
-            )
+            answer = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 3600, 4) + address_of(data[12:end])
         header = data[:2] + struct.pack("!HHHHH", 0x8180, 1, 1 if answer else 0, 0, 0)
         self.transport.sendto(header + question + answer, addr)
 

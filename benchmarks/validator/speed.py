@@ -17,7 +17,7 @@ from typing import Any
 
 SMTP_PORT, DNS_PORT, DELAY = 10925, 10953, "0.05"
 # Set: addresses, domains, sessions at once for the validator and the bare prober, least times pigeontrust.
-SETS = {"wide": (5_000, 5_000, 250, 10.0), "deep": (10_000, 1_000, 50, 4.0)}
+SETS = {"wide": (5_000, 5_000, 250, 10.0), "deep": (10_000, 1_000, 100, 4.0)}
 PIGEONTRUST_WORKERS = 200
 
 
