@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-from cyclopts import App
+from cyclopts import App, CycloptsError
 
 app = App(
     name="outreach",
@@ -22,8 +22,14 @@ app.command("cli.rehearse:rehearse", name="rehearse")
 
 
 def main() -> None:
-    """Run the command line; the exit status is the command's return value."""
-    app()
+    """Run the command line; the exit status is the command's return value, 1 for words it does not know.
+
+    Cyclopts would end with 2 for those, which `outreach plan` keeps for pending changes.
+    """
+    try:
+        app(exit_on_error=False)
+    except CycloptsError:  # it has been printed
+        raise SystemExit(1) from None
 
 
 def fail(message: str) -> NoReturn:

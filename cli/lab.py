@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shlex
 import sys
@@ -13,6 +14,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 
 from cli import fail
@@ -28,8 +30,10 @@ _Words = Annotated[str, Parameter(allow_leading_hyphen=True)]
 @app.command
 def up() -> None:
     """Bring the lab up; what a crash left is cleared first. The first run builds the images."""
-    with _clear_errors():
-        _lab().up()
+    with _clear_errors(), _progress():
+        lab = _lab()
+        lab.up()
+    sys.stdout.write(f"{lab.id} is up: `outreach lab status` shows it, `outreach lab down` ends it\n")
 
 
 @app.command
@@ -89,6 +93,32 @@ def ssh(host: str, *command: _Words) -> None:
 
 def _lab() -> Lab:
     return Lab(default_state())
+
+
+class _Shown(logging.Handler):
+    """Shows each log line in place of the one before."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(logging.INFO)
+        self._status = status
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._status.update(record.getMessage())
+
+
+@contextmanager
+def _progress() -> Iterator[None]:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    source = logging.getLogger("lab")
+    with console.status("bringing the lab up") as status:
+        handler = _Shown(status)
+        source.addHandler(handler)
+        source.setLevel(logging.INFO)
+        yield
+        source.removeHandler(handler)
 
 
 @contextmanager

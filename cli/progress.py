@@ -57,15 +57,11 @@ class Progress:
                     done += 1
                     status.update(f"{done} of {total} changes")
                     # Records come by the hundred, and are told of by zone.
-                    if what.status is not Status.DONE or what.change.kind is not Kind.RECORD:
-                        self._console.print(_line(what), markup=False, soft_wrap=True)
+                    if what.change.kind not in (Kind.ZONE, Kind.RECORD):
+                        line = f"{what.status} {what.change}"
+                        self._console.print(line, markup=False, soft_wrap=True)
 
             yield tell
-
-
-def _line(outcome: Outcome) -> str:
-    reason = f": {outcome.reason}" if outcome.reason else ""
-    return f"{outcome.status} {outcome.change}{reason}"
 
 
 def host_table(allocation: Allocation, outcomes: Sequence[Outcome]) -> None:

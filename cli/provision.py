@@ -3,18 +3,20 @@
 # ruff: noqa: E402 -- gevent must patch before anything imports ssl, or TLS breaks under pyinfra (gevent#1016)
 from __future__ import annotations
 
-from gevent import monkey  # type: ignore[import-untyped]  # gevent ships no types
+from gevent import monkey
 
 monkey.patch_all()
 
 import fcntl
 import json as jsonlib
+import logging
 import os
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 from cyclopts import Parameter
 
@@ -91,6 +93,8 @@ def apply(
     Exit status: 0 all is as the file says, 1 something is not.
     """
     allocation = allocate(read_fleet(fleet))
+    signal.signal(signal.SIGINT, _stop_at_once)
+    signal.signal(signal.SIGTERM, _stop_at_once)
     with _one_line():
         saved = load(plan) if plan else None
         scope = saved.scope if saved else _scope(allocation, only, limit, adopt)
@@ -112,9 +116,9 @@ def apply(
         sys.stdout.write(jsonlib.dumps(report(drawn, outcomes), indent=2) + "\n")
     elif outcomes:
         host_table(allocation, outcomes)
-    _complain(drawn)
-    failed = any(outcome.status is not Status.DONE for outcome in outcomes)
-    return FAILED if failed or drawn.problems else NOTHING
+    _complain(drawn, outcomes)
+    done = all(outcome.status is Status.DONE for outcome in outcomes)
+    return NOTHING if done and not drawn.problems else FAILED
 
 
 def _scope(allocation: Allocation, only: str, limit: str, adopt: list[str] | None) -> Scope:
@@ -135,13 +139,15 @@ def _scope(allocation: Allocation, only: str, limit: str, adopt: list[str] | Non
 
 def _session(fleet: Path, allocation: Allocation, scope: Scope) -> Session:
     providers = connect(allocation, scope.only, os.environ, fleet.absolute().with_suffix(".orders.json"))
-    nodes = None
+    nodes, pins = None, known_hosts_file(fleet)
     if Area.NODES in scope.only:
         from deploys.nodes import PyinfraNodes  # noqa: PLC0415 - pyinfra takes a second that other scopes save
 
+        # paramiko tells each failed try on stderr unless somebody listens; here failures are values.
+        logging.getLogger("paramiko").addHandler(logging.NullHandler())
         key = os.environ.get("OUTREACH_SSH_KEY") or None
-        nodes = PyinfraNodes(allocation, known_hosts_file(fleet), key, scope.limit)
-    return Session(allocation, scope, PriceBook.load(allocation.fleet.prices), providers, nodes)
+        nodes = PyinfraNodes(allocation, pins, key, scope.limit)
+    return Session(allocation, scope, PriceBook.load(allocation.fleet.prices), providers, nodes, pins)
 
 
 def _consented(session: Session, drawn: Plan, current: Current, *, yes: bool) -> Current:
@@ -170,9 +176,11 @@ def _print(drawn: Plan, form: str) -> None:
     sys.stdout.flush()
 
 
-def _complain(drawn: Plan) -> None:
-    for found in drawn.problems:
-        sys.stderr.write(f"outreach: {found.message}\n")
+def _complain(drawn: Plan, outcomes: Sequence[Outcome] = ()) -> None:
+    """One line for each thing that a person must settle; what was skipped follows from these."""
+    failures = [outcome.reason for outcome in outcomes if outcome.status is Status.FAILED]
+    for message in dict.fromkeys([*(found.message for found in drawn.problems), *failures]):
+        sys.stderr.write(f"outreach: {message}\n")
 
 
 def _write(path: Path, text: str) -> None:
@@ -189,8 +197,16 @@ def _one_line() -> Iterator[None]:
         yield
     except ERRORS as error:
         fail(str(error))
-    except KeyboardInterrupt:
-        fail("interrupted; run apply again, it continues where it stopped")
+
+
+def _stop_at_once(*_: object) -> NoReturn:
+    """End on a signal, without waiting for what is under way: the next apply continues from any point."""
+    show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+    sys.stderr.write(
+        f"{show_cursor}\noutreach: interrupted; run apply again, it continues where it stopped\n"
+    )
+    sys.stderr.flush()
+    os._exit(FAILED)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from cli import fail
+from cli.fleet import read_fleet
 from lab import Lab, LabError, default_state
 from lab.rehearsal import Rehearsal, Report
 
@@ -24,7 +25,7 @@ def rehearse(
 
     Ends with `rehearsal: N checks passed, 0 failed` and exit status 0, or 1 if any check failed.
     """
-    lab = Lab(default_state())
+    lab = Lab(default_state(), read_fleet(fleet).dns.account)
     try:
         shown = Rehearsal(lab, fleet, _say).run()
         if not keep:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from costs.budget import Budget, Component, Group
+from costs.budget import Budget, Group
+from costs.charges import Component
 from costs.holdings import Holdings
 from costs.money import Monthly, Yearly
 from costs.pricebook import Kind, PriceBook
@@ -59,6 +60,7 @@ class Saas(Result):
     Args:
         name: `zapier`, `make` or `n8n`.
         provider: the plan that is priced.
+        monthly: what it costs.
         yearly: twelve months of it.
         saving_apart: what n8n on a server of its own saves a year; None if that server's price is unknown.
         saving_shared: what n8n on the orchestrator saves a year, counting all of the orchestrator's price.
@@ -66,6 +68,7 @@ class Saas(Result):
 
     name: str
     provider: str
+    monthly: MonthlyCents
     yearly: YearlyCents
     saving_apart: YearlyCents | None
     saving_shared: YearlyCents
@@ -117,6 +120,7 @@ def saas(book: PriceBook, own: Budget) -> tuple[Saas, ...]:
         Saas(
             name=line.names[0],
             provider=line.provider,
+            monthly=line.monthly,
             yearly=_yearly(line.monthly, line.money),
             saving_apart=_yearly(line.monthly, line.money) - apart.monthly.yearly() if apart else None,
             saving_shared=_yearly(line.monthly, line.money) - shared,

@@ -6,29 +6,15 @@ that, so the lines add up to the totals in every format.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from decimal import Decimal
 from enum import StrEnum
 
 from pydantic import computed_field
 
-from costs.holdings import Holdings, Rented
+from costs.charges import BY_DEFAULT, Charge, Component, Scope, charges
+from costs.holdings import Holdings
 from costs.money import Money, Monthly, Yearly
-from costs.pricebook import Kind, Line, PriceBook
+from costs.pricebook import PriceBook
 from costs.shapes import MonthlyCents, Result
-
-
-class Component(StrEnum):
-    """What a fleet is made of, as the budget names it."""
-
-    ORCHESTRATOR = "orchestrator"
-    NODES = "nodes"
-    PROXIES = "proxies"
-    MONITORING = "monitoring"
-    MAILBOXES = "mailboxes"
-    DOMAINS = "domains"
-    SMTP_HOSTING = "smtp-hosting"
 
 
 class Group(StrEnum):
@@ -48,33 +34,13 @@ GROUPS = {
     Component.SMTP_HOSTING: Group.ACCOUNTS,
 }
 
-SERVICES = (Component.MONITORING, Component.SMTP_HOSTING)
-"""Components that are bought as a service: priced by the book alone, whatever the fleet file says."""
-
 
 class UnknownPriceError(ValueError):
     """A total was asked for, but a price in it is unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Which components a budget covers: all that the book has by default, fewer or more.
-
-    Args:
-        without: left out.
-        also: services that the book leaves out by default.
-    """
-
-    without: frozenset[Component] = frozenset()
-    also: frozenset[Component] = frozenset()
-
-    def covers(self, component: Component, default: bool = True) -> bool:
-        """Whether a line of `component` is in the budget."""
-        return component not in self.without and (default or component in self.also)
-
-
-BY_DEFAULT = Scope()
-EVERYTHING = Scope(also=frozenset(SERVICES))
+class NothingToPayError(ValueError):
+    """Shares of a total were asked for, but nothing in it costs anything."""
 
 
 class BudgetLine(Result):
@@ -176,6 +142,18 @@ class Budget(Result):
             )
         return self.total_monthly
 
+    @property
+    def divisible(self) -> Monthly:
+        """The total, where shares of it are wanted.
+
+        Raises:
+            UnknownPriceError: a price in it is unknown.
+            NothingToPayError: it is nothing.
+        """
+        if not self.total.amount:
+            raise NothingToPayError("nothing in the budget costs anything: leave fewer components out")
+        return self.total
+
     def component(self, component: Component) -> Monthly:
         """What one component costs; nothing if the budget does not cover it."""
         lines = [line for line in self.lines if line.component is component]
@@ -205,79 +183,21 @@ def budget(holdings: Holdings, book: PriceBook, scope: Scope = BY_DEFAULT) -> Bu
         dated=book.dated.isoformat(),
         currency=book.currency,
         tax=book.tax,
-        lines=tuple(_lines(holdings, book, scope)),
+        lines=tuple(_line(charge) for charge in charges(holdings, book, scope)),
     )
 
 
-def _lines(holdings: Holdings, book: PriceBook, scope: Scope) -> Iterator[BudgetLine]:
-    if scope.covers(Component.ORCHESTRATOR):
-        yield from _server(Component.ORCHESTRATOR, holdings.orchestrator, book)
-    if scope.covers(Component.NODES):
-        for row in holdings.nodes:
-            yield from _server(Component.NODES, row, book)
-    if holdings.proxies and scope.covers(Component.PROXIES):
-        bought = holdings.proxies
-        line = book.find(Kind.PROXY, bought.kind, bought.provider)
-        yield _priced(
-            "proxies", Component.PROXIES, bought.provider, bought.kind, quantity=bought.count, line=line
-        )
-    yield from _service(Component.MONITORING, holdings, book, scope)
-    if scope.covers(Component.MAILBOXES):
-        yield _mailboxes(holdings, book)
-    if scope.covers(Component.DOMAINS):
-        line = book.find(Kind.DOMAIN, "*")
-        provider = line.provider if line else "registrar"
-        yield _priced("domains", Component.DOMAINS, provider, "domain", quantity=holdings.domains, line=line)
-    yield from _service(Component.SMTP_HOSTING, holdings, book, scope)
-
-
-def _server(component: Component, row: Rented, book: PriceBook) -> Iterator[BudgetLine]:
-    name = component if component is Component.ORCHESTRATOR else f"{component}-{row.provider}-{row.type}"
-    line = book.find(Kind.SERVER, row.type, row.provider, row.term_months)
-    product = line.names[0] if line else row.type
-    yield _priced(name, component, row.provider, product, quantity=row.count, line=line)
-    address = book.find(Kind.IPV4, "primary", row.provider)
-    if address is None or address.price:  # part of the plan otherwise
-        yield _priced(
-            f"{name}-ipv4", component, row.provider, "primary IPv4", quantity=row.count, line=address
-        )
-
-
-def _service(component: Component, holdings: Holdings, book: PriceBook, scope: Scope) -> Iterator[BudgetLine]:
-    for line in book.priced(Kind.SERVICE):
-        if component in line.names and scope.covers(component, line.default):
-            units = -(-holdings.domains // line.domains_per_unit) if line.domains_per_unit else 1
-            yield _priced(line.id, component, line.provider, component, quantity=units, line=line)
-
-
-def _mailboxes(holdings: Holdings, book: PriceBook) -> BudgetLine:
+def _line(charge: Charge) -> BudgetLine:
+    price: Money | None = charge.line.money if charge.line else None
     return BudgetLine(
-        id="mailboxes",
-        component=Component.MAILBOXES,
-        provider="own domains",
-        product="mailbox",
-        quantity=holdings.accounts,
-        price="0",
-        price_period="month",
-        monthly=Monthly.zero(book.currency),
-        source="this fleet's own nodes",
-        note="no price of their own: nodes and domains carry them",
-    )
-
-
-def _priced(
-    name: str, component: Component, provider: str, product: str, *, quantity: int, line: Line | None
-) -> BudgetLine:
-    price: Money | None = line.money if line else None
-    return BudgetLine(
-        id=name,
-        component=component,
-        provider=line.provider if line else provider,
-        product=product,
-        quantity=quantity,
+        id=charge.id,
+        component=charge.component,
+        provider=charge.provider,
+        product=charge.product,
+        quantity=charge.quantity,
         price=f"{price.amount:f}" if price else None,
         price_period=price.period if price else None,
-        monthly=(line.monthly * Decimal(quantity)).rounded() if line else None,
-        source=line.source if line else "no price is known",
-        note=line.note if line else "",
+        monthly=charge.monthly,
+        source=charge.line.source if charge.line else "no price is known",
+        note=charge.line.note if charge.line else "",
     )

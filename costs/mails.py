@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from costs.budget import BY_DEFAULT, Budget, Scope, budget
+from costs.budget import Budget, budget
+from costs.charges import BY_DEFAULT, Component, Scope
 from costs.claims import claims
 from costs.holdings import FULL_MONTH, WORKING_MONTH, Holdings
 from costs.money import MailsPerDay, Monthly, Once
@@ -62,8 +63,8 @@ class MailCosts(Result):
         dated: the day of the book.
         currency: ISO 4217 code of every amount.
         total: the fleet's cost.
-        spreads: the fleet over 30 and over 22 sending days; with the seed's book also the sums it quotes, and
-            their corrections.
+        spreads: the fleet over 30 and over 22 sending days, and without proxies, which carry no mail; with
+            the seed's book also the sums it quotes, and their corrections.
         per_account: the total for one account.
         per_domain: the total for one domain.
         per_node: the total for one node.
@@ -92,6 +93,7 @@ def mail_costs(holdings: Holdings, book: PriceBook, scope: Scope = BY_DEFAULT) -
 
     Raises:
         UnknownPriceError: a price in the total is unknown.
+        NothingToPayError: the total is nothing.
     """
     costs = budget(holdings, book, scope)
     return MailCosts(
@@ -110,7 +112,7 @@ def mail_costs(holdings: Holdings, book: PriceBook, scope: Scope = BY_DEFAULT) -
 
 def _spreads(holdings: Holdings, book: PriceBook, costs: Budget, scope: Scope) -> list[Spread]:
     each = holdings.caps.mails_per_account
-    per_mail = costs.total.per(MailsPerDay(holdings.mails_per_day).over(FULL_MONTH))
+    per_mail = costs.divisible.per(MailsPerDay(holdings.mails_per_day).over(FULL_MONTH))
 
     def spread(what: str, total: Monthly, accounts: int, days: int = FULL_MONTH) -> Spread:
         mails = MailsPerDay(accounts * each).over(days)
@@ -130,6 +132,9 @@ def _spreads(holdings: Holdings, book: PriceBook, costs: Budget, scope: Scope) -
         spread("this fleet", costs.total, holdings.accounts),
         spread("this fleet, working days", costs.total, holdings.accounts, WORKING_MONTH),
     ]
+    proxies = costs.component(Component.PROXIES)
+    if proxies.amount:
+        rows.append(spread("this fleet without proxies", costs.total - proxies, holdings.accounts))
     at = claims().count("scaled-accounts")
     table: Quoted | None = quoted(holdings, book, at)
     if table:

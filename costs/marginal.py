@@ -8,7 +8,8 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 
-from costs.budget import BY_DEFAULT, BudgetLine, Component, Scope, budget
+from costs.budget import BudgetLine, budget
+from costs.charges import BY_DEFAULT, Component, Scope, total_amount
 from costs.claims import claims
 from costs.hardware import decimal
 from costs.holdings import Holdings
@@ -114,7 +115,7 @@ def saving(holdings: Holdings, book: PriceBook, scope: Scope = BY_DEFAULT) -> Sa
     costs = budget(holdings, book, scope)
     pieces = _pieces(holdings, book, scope)
     average = sum((piece.average for piece in pieces), Fraction(0))
-    each = Fraction(costs.total.amount) / holdings.accounts
+    each = Fraction(costs.divisible.amount) / holdings.accounts
     flat = Fraction(costs.total.amount) - average * holdings.accounts
     first, always = None, None
     if flat > 0:
@@ -174,17 +175,19 @@ def _spare(holdings: Holdings, pieces: list[_Piece]) -> Fraction:
 def _cheaper(
     holdings: Holdings, book: PriceBook, scope: Scope, each: Fraction, certain: int
 ) -> tuple[int | None, int]:
-    """The first size whose accounts cost less than `each`, and the size from which on all do."""
-    first, always = None, holdings.accounts + 1
-    bought = [*_purchases(holdings, certain), certain + 1]
-    for start, following in pairwise(bought):
-        cost = Fraction(budget(holdings.grown(start), book, scope).total.amount)
-        enough = int(cost / each) + 1  # with so many accounts they cost less than `each`
-        if first is None and enough < following:
-            first = max(start, enough)
-        if enough > start:
-            always = max(always, min(enough, following))
-    return first, always
+    """The first size whose accounts cost less than `each`, and the size from which on all do.
+
+    Looked for from below and from above: the sizes between need no look.
+    """
+    bought = list(pairwise([*_purchases(holdings, certain), certain + 1]))
+
+    def enough(start: int) -> int:
+        """How many accounts it takes, at the cost of `start` of them, to pay less than `each` for one."""
+        return int(Fraction(total_amount(holdings.grown(start), book, scope)) / each) + 1
+
+    first = (max(start, least) for start, end in bought if (least := enough(start)) < end)
+    last = (min(least, end) for start, end in reversed(bought) if (least := enough(start)) > start)
+    return next(first, None), next(last, holdings.accounts + 1)
 
 
 def _purchases(holdings: Holdings, certain: int) -> Iterator[int]:

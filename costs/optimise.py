@@ -62,6 +62,30 @@ class Caps:
     lifted: frozenset[str] = frozenset()
 
 
+class Share(Result):
+    """Nodes that hold equally many domains.
+
+    Args:
+        nodes: how many nodes.
+        domains: domains on each.
+        accounts: accounts on all of them, spread evenly.
+    """
+
+    nodes: int
+    domains: int
+    accounts: int
+
+    @property
+    def per_node(self) -> int:
+        """Accounts on the fullest of them."""
+        return -(-self.accounts // self.nodes)
+
+    @property
+    def per_domain(self) -> int:
+        """Accounts on the fullest domain of the fullest."""
+        return -(-self.per_node // self.domains)
+
+
 class Choice(Result):
     """The cheapest fleet of one node type.
 
@@ -70,8 +94,9 @@ class Choice(Result):
         type: the provider's own name of the type.
         nodes: how many.
         domains: how many.
-        accounts_per_node: on the fullest node, when spread evenly.
-        accounts_per_domain: on the fullest domain, when spread evenly.
+        shares: how domains and accounts lie on the nodes.
+        accounts_per_node: on the fullest node.
+        accounts_per_domain: on the fullest domain.
         nodes_monthly: the nodes with their addresses.
         domains_monthly: the domains.
         total: both; what does not depend on the choice is left out.
@@ -84,6 +109,7 @@ class Choice(Result):
     type: str
     nodes: int
     domains: int
+    shares: tuple[Share, ...]
     accounts_per_node: int
     accounts_per_domain: int
     nodes_monthly: MonthlyCents
@@ -201,7 +227,23 @@ def cheapest(candidate: Candidate, domain: Monthly, accounts: int, caps: Caps) -
             best = (cost, nodes, domains)
         if domains == least or best[0] <= candidate.monthly * (nodes + 1) + domain * least:
             break
-    return _choice(candidate, domain, accounts, best[1], best[2], tried=(first, nodes))
+    nodes_monthly, domains_monthly = candidate.monthly * best[1], domain * best[2]
+    shares = _shares(accounts, best[1], best[2], node, each)
+    return Choice(
+        provider=candidate.provider,
+        type=candidate.type,
+        nodes=best[1],
+        domains=best[2],
+        shares=shares,
+        accounts_per_node=max(share.per_node for share in shares),
+        accounts_per_domain=max(share.per_domain for share in shares),
+        nodes_monthly=nodes_monthly.rounded(),
+        domains_monthly=domains_monthly.rounded(),
+        total=nodes_monthly.rounded() + domains_monthly.rounded(),
+        per_account=(nodes_monthly + domains_monthly) / accounts,
+        tried_from=first,
+        tried_to=nodes,
+    )
 
 
 def carried(nodes: int, domains: int, node: int, each: int) -> int:
@@ -228,26 +270,17 @@ def _fewest_domains(accounts: int, nodes: int, node: int, each: int, most: int) 
     return low
 
 
-def _choice(
-    candidate: Candidate, domain: Monthly, accounts: int, nodes: int, domains: int, *, tried: tuple[int, int]
-) -> Choice:
-    nodes_monthly = (candidate.monthly * nodes).rounded()
-    domains_monthly = (domain * domains).rounded()
-    total = nodes_monthly + domains_monthly
-    return Choice(
-        provider=candidate.provider,
-        type=candidate.type,
-        nodes=nodes,
-        domains=domains,
-        accounts_per_node=-(-accounts // nodes),
-        accounts_per_domain=-(-accounts // domains),
-        nodes_monthly=nodes_monthly,
-        domains_monthly=domains_monthly,
-        total=total,
-        per_account=total / accounts,
-        tried_from=tried[0],
-        tried_to=tried[1],
-    )
+def _shares(accounts: int, nodes: int, domains: int, node: int, each: int) -> tuple[Share, ...]:
+    """Lay domains and accounts on nodes as evenly as the caps allow.
+
+    Nodes with a domain less carry their even share, or all they can; the others carry the rest, which is no
+    more than they can, since all together can carry it with domains spread this way.
+    """
+    on_each, more = divmod(domains, nodes)
+    fewer = nodes - more
+    on_fewer = min(fewer * min(node, on_each * each), accounts * fewer // nodes)
+    shares = ((more, on_each + 1, accounts - on_fewer), (fewer, on_each, on_fewer))
+    return tuple(Share(nodes=some, domains=held, accounts=on) for some, held, on in shares if some)
 
 
 def _candidates(book: PriceBook, bounds: Limits, mails: int) -> Iterator[Candidate]:

@@ -6,11 +6,12 @@ currencies cannot meet in one sum.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -77,7 +78,7 @@ class Line(_Data):
         """The price in the period the source states."""
         return PERIODS[self.period](self.price, self.currency)
 
-    @property
+    @cached_property
     def monthly(self) -> Monthly:
         """The price for one month, exact.
 
@@ -176,7 +177,15 @@ class PriceBook:
 
     def priced(self, kind: Kind) -> Iterator[Line]:
         """Every line of one kind in the book's currency."""
-        return (line for line in self.lines if line.kind is kind and line.currency == self.currency)
+        return iter(self._by_kind.get(kind, ()))
+
+    @cached_property
+    def _by_kind(self) -> Mapping[Kind, list[Line]]:
+        found: dict[Kind, list[Line]] = {}
+        for line in self.lines:
+            if line.currency == self.currency:
+                found.setdefault(line.kind, []).append(line)
+        return found
 
     def find(
         self, kind: Kind, name: str, provider: str | None = None, term_months: int | None = None
@@ -221,3 +230,21 @@ class PriceBook:
         """What one domain costs a month, the exact twelfth where it is billed yearly; None if unknown."""
         line = self.find(Kind.DOMAIN, "*")
         return line.monthly if line else None
+
+    def to_yaml(self) -> str:
+        """The book as a file that :meth:`load` reads again: the same text for the same book."""
+        lines = []
+        for line in self.lines:
+            data = line.model_dump(mode="json", exclude_defaults=True)
+            if data["tax"] == self.tax:
+                del data["tax"]
+            lines.append({**data, "price": f"{line.price:f}"})
+        head = {
+            "name": self.name,
+            "dated": self.dated,
+            "currency": self.currency,
+            "tax": self.tax,
+            "about": self.about,
+            "lines": lines,
+        }
+        return yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=110)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from costs.budget import BY_DEFAULT, Component, Scope, budget
+from decimal import Decimal
+
+from costs.budget import budget
+from costs.charges import BY_DEFAULT, Component, Scope
 from costs.claims import Claims, claims
 from costs.holdings import FULL_MONTH, Holdings
 from costs.marginal import Marginal, Saving, Step, marginal, saving, steps
@@ -20,6 +23,7 @@ class Size(Result):
 
     Args:
         accounts: mailboxes.
+        mails_per_day: what they send at full load.
         nodes: sending nodes.
         proxies: proxies.
         domains: sending domains.
@@ -30,6 +34,7 @@ class Size(Result):
     """
 
     accounts: int
+    mails_per_day: int
     nodes: int
     proxies: int
     domains: int
@@ -124,6 +129,7 @@ def scaling(holdings: Holdings, book: PriceBook, accounts: int, scope: Scope = B
 
     Raises:
         UnknownPriceError: a price in it is unknown.
+        NothingToPayError: nothing in it costs anything.
         ValueError: fewer than 1 account.
     """
     base, computed = size(holdings, book, scope), size(holdings.grown(accounts), book, scope)
@@ -150,6 +156,7 @@ def size(holdings: Holdings, book: PriceBook, scope: Scope = BY_DEFAULT) -> Size
     covered = dict.fromkeys(line.component for line in costs.lines)
     return Size(
         accounts=holdings.accounts,
+        mails_per_day=holdings.mails_per_day,
         nodes=holdings.node_count,
         proxies=holdings.proxy_count,
         domains=holdings.domains,
@@ -158,6 +165,23 @@ def size(holdings: Holdings, book: PriceBook, scope: Scope = BY_DEFAULT) -> Size
         per_account=costs.total / holdings.accounts,
         per_1000_mails=costs.total.per(mails) * 1000,
     )
+
+
+def staircase(
+    holdings: Holdings, book: PriceBook, scope: Scope = BY_DEFAULT
+) -> tuple[tuple[int, Decimal], ...]:
+    """The curve with its steps, for a chart: accounts, and the cost of 1,000 mails.
+
+    Below four times the fleet's size each node or domain bought is two points, the last size before it and
+    the first after; above, steps are too fine to be seen.
+    """
+    parts = {part for part in (holdings.node_count, holdings.domains) if part}
+    near = min(4 * holdings.accounts, CURVE[-1])
+    bought = {piece * holdings.accounts // part for part in parts for piece in range(1, 4 * part + 1)}
+    least = min(CURVE[0], holdings.accounts)
+    stairs = {number + after for number in bought for after in (0, 1) if least <= number < near}
+    points = (size(holdings.grown(number), book, scope) for number in sorted({least, *CURVE, *stairs}))
+    return tuple((point.accounts, point.per_1000_mails.amount) for point in points)
 
 
 def growth(base: Size, larger: Size) -> Growth:

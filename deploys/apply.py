@@ -175,10 +175,11 @@ class Apply:
         except Exception as error:  # one zone's surprise must not leave the others half done
             self._failed_zones.add(zone)
             self._failed(changes, error)
+            self._tell(f"zone {zone}: {len(changes)} failed")
         else:
             for change in changes:
                 self._note(Outcome(change, Status.DONE))
-            self._tell(f"zone {zone}: {len(changes)} changed")
+            self._tell(f"zone {zone}: {len(changes)} done")
 
     def _marks_failed_zone(self, change: Change) -> bool:
         name = str((change.before or {}).get("name", ""))

@@ -20,6 +20,7 @@ from inventory import Host
 KEY_TYPE = "ssh-ed25519"
 """The one type that is pinned: every Debian host has it, and OpenSSH prefers it."""
 
+PORT = 22
 _RETRY_SECONDS = 0.5
 _HANDSHAKE_SECONDS = 10.0
 
@@ -142,7 +143,7 @@ def _fetch(address: str, timeout: float) -> str | Exception:
 
 
 def _ask(address: str, timeout: float) -> str:
-    with socket.create_connection((address, 22), timeout=timeout) as connection:
+    with socket.create_connection((address, PORT), timeout=timeout) as connection:
         transport = Transport(connection)
         try:
             transport.get_security_options().key_types = (KEY_TYPE,)

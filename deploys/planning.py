@@ -18,6 +18,8 @@ from inventory.allocation import Allocation
 
 SHOWN = 3
 """Names listed before the rest is counted."""
+NEW = "will be configured"
+"""The plan of a host that nobody can look at yet."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def node_changes(allocation: Allocation, facts: Facts, found: Difference, view: 
     for server in allocation.servers:
         lines = view.changes.get(server.name, ())
         if server.name in ordered and server.name not in facts.addresses:
-            lines = ("will be configured",)
+            lines = (NEW,)
         if lines:
             yield Change(
                 Action.UPDATE if server.name in view.changes else Action.CREATE,
@@ -190,7 +192,11 @@ def _cut(
         change = cut(whole, learnt)
         if change.after == change.before:
             continue  # the part of a list that is known is published already
-        (ready if all(hole.what in learnt for hole in change.unknowns) else waiting).append(change)
+        known = all(hole.what in learnt for hole in change.unknowns)
+        missing = (
+            change.kind is Kind.NODE and change.action is Action.CREATE and Area.SERVERS not in scope.only
+        )
+        (ready if known and not missing else waiting).append(change)
     return ready, waiting
 
 

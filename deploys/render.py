@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from costs.money import Monthly
@@ -110,14 +110,45 @@ def _change_lines(change: Change) -> Iterator[str]:
     sign = SIGNS[change.action]
     money = "".join(f"  {signed(cost.monthly) if cost.monthly else 'price unknown'}" for cost in change.costs)
     if change.kind is Kind.NODE:
-        lines = (change.after or {}).get("changes", ())
-        yield f"  {sign} node"
-        yield from (f"  {sign}   {line}" for line in (lines if isinstance(lines, tuple) else ()))
+        entries = (change.after or {}).get("changes", ())
+        lines = (
+            [line for entry in entries for line in entry.splitlines()] if isinstance(entries, tuple) else []
+        )
+        yield f"  {sign} node  {lines[0]}" if len(lines) == 1 else f"  {sign} node"
+        yield from (f"  {sign}   {line}" for line in lines if len(lines) > 1)
     elif change.kind is Kind.RECORD:
         yield f"  {sign} {_record(change)}"
     else:
         name = "" if change.object == change.group else f" {change.object}"
-        yield f"  {sign} {change.kind} ({change.provider}){name}  {_details(change)}{money}".rstrip()
+        details = _DETAILS.get((change.kind, change.action), _details)(change)
+        yield f"  {sign} {change.kind} ({change.provider}){name}  {details}{money}".rstrip()
+
+
+def _order(change: Change) -> str:
+    fields = change.after or {}
+    term = f", {fields['term_months']}-month term" if change.provider == "contabo" else ""
+    return f"{fields['type']} in {fields['location']}, {fields['image']}{term}, IPv4 {fields['ipv4']}"
+
+
+def _end(change: Change) -> str:
+    fields = change.before or {}
+    return f"{fields['type']} in {fields['location']}, IPv4 {fields['ipv4'] or 'none'}"
+
+
+def _name(change: Change) -> str:
+    fields = change.after or {}
+    before = f"{change.before['name']} -> " if change.before else ""
+    return f"{fields['ipv4']}  {before}{fields['name']}"
+
+
+_DETAILS: Mapping[tuple[Kind, Action], Callable[[Change], str]] = {
+    (Kind.SERVER, Action.CREATE): _order,
+    (Kind.SERVER, Action.DELETE): _end,
+    (Kind.PTR, Action.CREATE): _name,
+    (Kind.PTR, Action.UPDATE): _name,
+    (Kind.ZONE, Action.CREATE): lambda _: "",
+}
+"""What people want to know of a change, where that is not all of its fields."""
 
 
 def _record(change: Change) -> str:
@@ -163,6 +194,9 @@ def _shown(value: Value) -> str:
 
 def _waiting_lines(waiting: Sequence[Change]) -> Iterator[str]:
     """What waits, counted by what it waits for: `40 DKIM records wait for their nodes`."""
+    nodes = sum(change.kind is Kind.NODE for change in waiting)
+    if nodes:
+        yield f"{nodes} {'node waits' if nodes == 1 else 'nodes wait'} for their servers"
     kinds = [
         ("DKIM record", "DKIM records", "nodes", "dkim key of"),
         ("change", "changes", "servers", "ipv4 of"),

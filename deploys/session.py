@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from costs.pricebook import PriceBook
 from deploys.apply import Apply, Nodes, Outcome
 from deploys.connect import Providers
+from deploys.pins import forget
 from deploys.plan import Action, Kind, Plan, Scope
 from deploys.planning import draw, facts_of
 from deploys.saved import PlanError, checksum
+from deploys.wanted import identity
 from deploys.world import Current
 from inventory import Allocation
 
@@ -25,6 +28,7 @@ class Session:
         book: prices.
         providers: of the fleet.
         nodes: its hosts; None where they are out of scope.
+        known_hosts: the file their keys are pinned in.
     """
 
     allocation: Allocation
@@ -32,6 +36,7 @@ class Session:
     book: PriceBook
     providers: Providers
     nodes: Nodes | None
+    known_hosts: Path
 
     def plan(self) -> tuple[Plan, Current]:
         """Read the providers once, look at the hosts once, and draw up the plan.
@@ -58,6 +63,9 @@ class Session:
             raise PlanError(
                 "operators.ssh_keys is empty and OUTREACH_SSH_KEY is not set: nobody could log in"
             )
+        # Before the orders: after a crash nobody would know that the pins are of servers long gone.
+        moving = [c for c in plan.changes if c.kind is Kind.SERVER and c.action is not Action.UPDATE]
+        forget(self.known_hosts, {identity(self.allocation).fqdn(change.object) for change in moving})
         addresses = facts_of(self.allocation, current, None).addresses
         return Apply(self.allocation, addresses, self.providers, self.nodes, on_outcome).run(plan)
 

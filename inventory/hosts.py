@@ -57,9 +57,9 @@ def hosts(
 
     `data` holds: `role` ("node" or "orchestrator"), `fleet_name`, `fqdn`, `infra_domain`, `ipv4`,
     `orchestrator_ipv4`, `operator_addresses` (CIDR), `ssh_keys`, `domains` (a list of `name`, `selector`,
-    `dkim_bits`, `accounts` (a list of `address`, `display_name`)), `limits` (as in the file), and what
-    pyinfra's SSH connector reads: `ssh_hostname`, `ssh_user`, `ssh_known_hosts_file`,
-    `ssh_strict_host_key_checking`, `ssh_key`.
+    `dkim_bits`, `accounts` (a list of `address`, `display_name`)), `report_domain` (whose DMARC and TLS
+    reports this host takes, or None), `limits` (as in the file), and what pyinfra's SSH connector reads:
+    `ssh_hostname`, `ssh_user`, `ssh_known_hosts_file`, `ssh_strict_host_key_checking`, `ssh_key`.
 
     Args:
         allocation: the fleet with every domain at home.
@@ -93,6 +93,8 @@ def hosts(
                 "ipv4": known[server.name],
                 "ssh_hostname": known[server.name],
                 "domains": _domains(allocation, server),
+                # The infra domain's MX is the first node (deploys/dns): the fleet's reports arrive there.
+                "report_domain": allocation.fleet.infra_domain if server == allocation.nodes[0] else None,
             },
         )
         for server in wanted

@@ -92,7 +92,7 @@ class Cgroup:
                 continue
         return found
 
-    def kill(self, timeout: float = 10) -> None:
+    def kill(self, timeout: float = 30) -> None:
         """End every process in it, wait until they are gone, and remove the group."""
         if not self.path.exists():
             return

@@ -45,6 +45,11 @@ class Disk:
         for unit in units:
             self.enable(unit)
 
+    def seal(self) -> None:
+        """Mark the disk as up to date after the last write, or systemd rebuilds caches at the first boot."""
+        for path in ("/etc/.updated", "/var/.updated"):  # systemd-update-done.service(8)
+            self.write(path, "")
+
     def enable(self, unit: str) -> None:
         """Have systemd start a unit at boot."""
         link = self._place(f"{_ENABLED}/{unit}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from lab.addresses import CLOUDFLARE_PORT, CONTABO_PORT, HETZNER_PORT, OPERATOR
+from lab.addresses import CLOUDFLARE_PORT, CONTABO_PORT, HETZNER_PORT, OPERATOR, TELEGRAM_PORT
 
 
 def new_environment(ssh_key: Path) -> dict[str, str]:
@@ -26,6 +26,9 @@ def new_environment(ssh_key: Path) -> dict[str, str]:
         "CONTABO_CLIENT_SECRET": secrets.token_urlsafe(24),
         "CONTABO_API_USER": "operator@lab.example",
         "CONTABO_API_PASSWORD": secrets.token_urlsafe(24),
+        "TELEGRAM_BASE_URL": f"http://{OPERATOR}:{TELEGRAM_PORT}",
+        "TELEGRAM_BOT_TOKEN": f"{secrets.randbelow(10**9) + 10**9}:{secrets.token_urlsafe(26)}",
+        "TELEGRAM_CHAT_ID": f"-100{secrets.randbelow(10**9) + 10**9}",
         "OUTREACH_SSH_KEY": str(ssh_key),
         "OUTREACH_SECRET": secrets.token_hex(32),
     }

@@ -213,6 +213,7 @@ class Hosts:
         disk.write("/root/.ssh/authorized_keys", "".join(f"{key}\n" for key in spec.ssh_keys), 0o600)
         disk.write("/etc/ssh/ssh_host_ed25519_key", "", 0o600)
         _new_ssh_key(directory / "upper/etc/ssh/ssh_host_ed25519_key", spec.name)
+        disk.seal()
         public = (directory / "upper/etc/ssh/ssh_host_ed25519_key.pub").read_text()
         (directory / "known_hosts").write_text("".join(f"{address} {public}" for address in spec.addresses))
         description = directory / "host.json.part"
@@ -235,7 +236,7 @@ class Hosts:
         cgroup.start(self.network.entering(["unshare", "--mount", "sh", *script]), directory / "log")
 
     def _await_init(self, name: str) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while self._init(name) is None:
             if not self.running(name) or time.monotonic() > deadline:
                 said = (self.directory / name / "log").read_text(errors="replace")

@@ -8,6 +8,7 @@ has a new name.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -20,6 +21,8 @@ from lab.cache import cache_directory, require_space
 from lab.cgroup import Cgroup
 from lab.process import LabError, locked, run
 
+log = logging.getLogger(__name__)
+
 SUITE = "trixie"
 _BARE = (
     "systemd-sysv dbus libpam-systemd openssh-server python3 sudo curl ca-certificates iproute2 "
@@ -28,6 +31,15 @@ _BARE = (
 _FAR_SIDE = (
     "knot knot-dnsutils unbound postfix rspamd swaks libnet-ssleay-perl libio-socket-ssl-perl "
     "libauthen-sasl-perl openssl"
+)
+_MMDEBSTRAP = (
+    "mmdebstrap",
+    "--variant=minbase",
+    f"--include={_BARE.replace(' ', ',')}",
+    "--skip=cleanup/apt/lists",  # a host's first `apt-get update` is then a matter of "nothing new"
+    '--aptopt=Acquire::Languages "none"',
+    "--dpkgopt=force-unsafe-io",
+    "--keyring=/usr/share/keyrings/debian-archive-keyring.gpg",  # Ubuntu's apt does not look there
 )
 _FAR_SIDE_UNITS = "knot unbound unbound-resolvconf postfix rspamd"
 _SPACE_TO_BUILD = 3 << 30
@@ -98,7 +110,7 @@ def bare(builders: Cgroup) -> Image:
     Raises:
         LabError: no space, or the mirror is not reached.
     """
-    recipe = f"{SUITE}\n{_BARE}\n{_FINISH_BARE}"
+    recipe = "\n".join((*_MMDEBSTRAP, _FINISH_BARE))
     return Image((_kept("bare", recipe, lambda target, lock: _build_bare(target, lock, builders)),))
 
 
@@ -124,15 +136,14 @@ def _kept(name: str, recipe: str, build: _Build) -> Path:
         shutil.rmtree(work, ignore_errors=True)
         require_space(images, _SPACE_TO_BUILD)
         work.mkdir()
+        log.info("building the %s image, which is kept (about half a minute)", name)
         try:
             build(work, lock)
-        except BaseException as error:
-            shutil.rmtree(work, ignore_errors=True)
-            if not isinstance(error, LabError):
-                raise
+            (work / "layer").rename(kept)
+        except LabError as error:
             raise LabError(f"cannot build the {name} image from a Debian mirror: {error}") from None
-        (work / "layer").rename(kept)
-        shutil.rmtree(work)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
     return kept
 
 
@@ -140,17 +151,7 @@ def _build_bare(work: Path, lock: int, builders: Cgroup) -> None:
     hook = work / "finish"
     hook.write_text(f"#!/bin/sh{_FINISH_BARE}")
     hook.chmod(0o755)
-    mmdebstrap = [
-        "mmdebstrap",
-        "--variant=minbase",
-        f"--include={_BARE.replace(' ', ',')}",
-        "--skip=cleanup/apt/lists",  # a host's first `apt-get update` is then a matter of "nothing new"
-        '--aptopt=Acquire::Languages "none"',
-        "--dpkgopt=force-unsafe-io",
-        f"--customize-hook={hook}",
-        SUITE,
-        str(work / "layer"),
-    ]
+    mmdebstrap = [*_MMDEBSTRAP, f"--customize-hook={hook}", SUITE, str(work / "layer")]
     _run_builder("mmdebstrap", mmdebstrap, lock, builders)
 
 

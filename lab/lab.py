@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from lab import images
+from lab import images, kernel
 from lab.addresses import NAMESERVER, OPERATOR, RESOLVER
 from lab.cache import cache_directory
 from lab.cgroup import Cgroup
@@ -27,6 +28,11 @@ from lab.packages import PackageCache
 from lab.process import LabError, cause, locked, run
 from lab.status import PartStatus, measure
 from lab.world import ResourceRecord
+
+log = logging.getLogger(__name__)
+
+EXAMPLE_ACCOUNT = "0123456789abcdef0123456789abcdef"
+"""`dns.account` of the fleet files shipped with the code."""
 
 _OWN_HOSTS = ("dns", "mx", "stranger")
 _TOOLS = (
@@ -42,10 +48,12 @@ class Lab:
 
     Args:
         state: directory of the lab's state; its path names the lab, so two checkouts have two labs.
+        cloudflare_account: the account that the lab's Cloudflare token is for, as `dns.account` names it.
     """
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, cloudflare_account: str = EXAMPLE_ACCOUNT) -> None:
         self.state = state.resolve()
+        self.cloudflare_account = cloudflare_account
         self.id = f"outreach-{hashlib.sha256(str(self.state).encode()).hexdigest()[:8]}"
         self.network = Network(self.id)
         self.cgroup = Cgroup(self.id)
@@ -174,16 +182,19 @@ class Lab:
         return locked(self.state.parent, busy=f"another `outreach lab` command is at work on {self.state}")
 
     def _build_up(self) -> None:
+        kernel.raise_limits()
         base = images.bare(self._group("build"))
         self.state.mkdir(mode=0o700)
         (self.state / "hosts").mkdir()
         (self.state / "bare").symlink_to(base.layers[0])
         self._write_environment()
         (self.state / "resolv.conf").write_text(f"nameserver {RESOLVER}\n")
+        log.info("starting the package cache")
         self.network.up()
         self.packages.up(self.network, base.mirror_hosts())
         far_side = images.far_side(base, self._group("build"))
         key = (self.state / "ssh/id_ed25519.pub").read_text().strip()
+        log.info("booting the name server and the far side")
         self.hosts.boot(self.dns.spec((NAMESERVER, RESOLVER), (key,)), far_side, self.dns.prepare())
         receiver, stranger = self.far_side.specs((key,))
         self.hosts.boot(receiver, far_side, self.far_side.prepare())
@@ -196,7 +207,7 @@ class Lab:
         (self.state / "ready").touch()
 
     def _await_unit(self, host: str, unit: str) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             state = self.hosts.run(host, ["systemctl", "is-active", unit], check=False).stdout.strip()
             if state == "active":
@@ -209,23 +220,15 @@ class Lab:
             time.sleep(0.05)
 
     def _start_emulators(self) -> None:
-        log = self.state / "emulators.log"
-        serve: list[str | Path] = [
-            sys.executable,
-            "-m",
-            "lab.emulators",
-            "--state",
-            self.state,
-            "--listen",
-            OPERATOR,
-            "--world",
-            "lab",
-        ]
-        self.emulators.start(self.network.entering(serve), log, {**os.environ, **self.environment()})
-        deadline = time.monotonic() + 20
-        while '"ready"' not in log.read_text():  # their first line, once they accept connections
+        log.info("starting the emulated providers")
+        said = self.state / "emulators.log"
+        serve: list[str | Path] = [sys.executable, "-m", "lab.emulators", "--state", self.state]
+        serve += ["--listen", OPERATOR, "--world", "lab", "--account", self.cloudflare_account]
+        self.emulators.start(self.network.entering(serve), said, {**os.environ, **self.environment()})
+        deadline = time.monotonic() + 60
+        while '"ready"' not in said.read_text():  # their first line, once they accept connections
             if not self.emulators.populated() or time.monotonic() > deadline:
-                raise LabError(f"the emulated providers do not start: {cause(log.read_text())}")
+                raise LabError(f"the emulated providers do not start: {cause(said.read_text())}")
             time.sleep(0.02)
 
     def _write_environment(self) -> None:

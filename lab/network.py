@@ -69,7 +69,7 @@ class Network:
         """End what still runs in the namespace and remove it; it need not exist."""
         if not self.exists():
             return
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while pids := self._pids():
             if time.monotonic() > deadline:
                 raise LabError(f"processes {pids} do not leave the network namespace {self.name}")

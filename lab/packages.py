@@ -93,12 +93,13 @@ class PackageCache:
             self.squid.start(["sh", "-c", script, configuration], self.log, keep_open=(lock,))
         finally:
             os.close(lock)
-        deadline = time.monotonic() + 20
+        said = directory / "cache.log"
+        deadline = time.monotonic() + 60
         while self.squid.populated() and time.monotonic() < deadline:
-            if _listening(port):
+            # Its own word: someone else may have taken the port since, and would answer a connection too.
+            if said.exists() and "Accepting HTTP Socket connections" in said.read_text(errors="replace"):
                 return port
             time.sleep(0.02)
-        said = directory / "cache.log"
         raise LabError(f"squid does not start: {cause((said if said.exists() else self.log).read_text())}")
 
 
@@ -141,8 +142,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _listening(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

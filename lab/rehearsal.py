@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,8 +21,10 @@ from typing import Any
 from lab.lab import Lab
 from lab.process import cause
 from lab.proofs import Check
+from lab.understudy import understudy
 
 CHANGES_PENDING = 2
+_INDENT = " " * 7
 
 
 class StoppedError(Exception):
@@ -72,7 +74,7 @@ class Rehearsal:
 
     Args:
         lab: where it happens; what it holds from before is cleared.
-        fleet: the fleet file. A copy is rehearsed, so that host keys of the lab stay out of the checkout.
+        fleet: the fleet file. Its understudy is rehearsed; host keys of the lab stay out of the checkout.
         say: told each phase as it begins and each check as it is known.
     """
 
@@ -81,6 +83,7 @@ class Rehearsal:
         self.source = fleet
         self.say = say
         self.report = Report()
+        self._began = time.monotonic()
         self.fleet = lab.state / "fleet" / fleet.name
         self.plan_file = lab.state / "fleet" / "plan.json"
 
@@ -109,7 +112,8 @@ class Rehearsal:
         self.lab.down()
         self.lab.up()
         self.fleet.parent.mkdir()
-        shutil.copy(self.source, self.fleet)
+        key = (self.lab.state / "ssh/id_ed25519.pub").read_text().strip()
+        self.fleet.write_text(understudy(self.source.read_text("utf-8"), [key]), "utf-8")
 
     def _plan(self) -> None:
         done = self._outreach("plan", "--out", self.plan_file)
@@ -146,9 +150,11 @@ class Rehearsal:
 
     def _cost(self) -> None:
         done = self._outreach("costs", "budget", "--format", "json", captured=True)
-        self._must("the fleet's cost is known", done.returncode == 0, cause(done.stderr) or "priced")
+        if done.returncode:
+            self._must("the fleet's cost is known", False, cause(done.stderr))
         budget = json.loads(done.stdout)
         self.report.cost = f"{budget['total_monthly']} {budget['currency']} a month"
+        self._check("the fleet's cost is known", True, self.report.cost)
 
     def _outreach(self, *words: str | Path, captured: bool = False) -> subprocess.CompletedProcess[str]:
         """Run our own command as an operator would; its output goes to the terminal unless captured."""
@@ -172,11 +178,11 @@ class Rehearsal:
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:
-        started = time.monotonic()
+        self._began = time.monotonic()
         try:
             yield
         finally:
-            self.report.seconds[phase] = round(time.monotonic() - started, 1)
+            self.report.seconds[phase] = round(time.monotonic() - self._began, 1)
 
     def _must(self, name: str, passed: bool, evidence: str) -> None:
         self._check(name, passed, evidence)
@@ -184,8 +190,9 @@ class Rehearsal:
             raise StoppedError
 
     def _check(self, name: str, passed: bool, evidence: str) -> None:
-        self._add(Check(name, passed, evidence, 0.0))
+        self._add(Check(name, passed, evidence, round(time.monotonic() - self._began, 2)))
 
     def _add(self, check: Check) -> None:
         self.report.checks.append(check)
-        self.say(f"{'ok  ' if check.passed else 'FAIL'} {check.name}: {check.evidence}")
+        self.say(f"{'ok  ' if check.passed else 'FAIL'} {check.name}")
+        self.say(textwrap.fill(check.evidence, 100, initial_indent=_INDENT, subsequent_indent=_INDENT))

@@ -1,6 +1,6 @@
 """The emulated vendors as a real subprocess on loopback, for any test that talks to one.
 
-The fixtures `emulators` (one test's own) and `emulators_factory` come from here through tests/conftest.py.
+The fixtures `emulators` and `emulator_env` come from here through tests/conftest.py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import requests
 ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
 """The Cloudflare account the token is for."""
 
-VENDORS = ("hetzner", "contabo", "cloudflare")
+VENDORS = ("hetzner", "contabo", "cloudflare", "telegram")
 
 _SECRETS = {
     "HCLOUD_TOKEN": "hcloud-test-token",
@@ -30,14 +30,17 @@ _SECRETS = {
     "CONTABO_CLIENT_SECRET": "contabo-test-secret",
     "CONTABO_API_USER": "ops@operator.example",
     "CONTABO_API_PASSWORD": "contabo-test-password",
+    "TELEGRAM_BOT_TOKEN": "1234567890:telegram-test-token_of_the_lab",
+    "TELEGRAM_CHAT_ID": "-1001234567890",
 }
 
 
 class Emulators:
     """One running `python -m lab.emulators --world recording`, restartable over the same state and ports."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, speed: float = 1.0) -> None:
         self.state_directory = state
+        self.speed = speed
         self.urls: Mapping[str, str] = {}
         self._process: subprocess.Popen[str] | None = None
 
@@ -49,14 +52,21 @@ class Emulators:
             "HCLOUD_ENDPOINT": f"{self.urls['hetzner']}/v1",
             "CLOUDFLARE_BASE_URL": f"{self.urls['cloudflare']}/client/v4",
             "CONTABO_API_URL": self.urls["contabo"],
+            "TELEGRAM_BASE_URL": self.urls["telegram"],
             "CONTABO_TOKEN_URL": f"{self.urls['contabo']}/auth/realms/contabo/protocol/openid-connect/token",
         }
+
+    @property
+    def alive(self) -> bool:
+        """Whether it was started and neither killed nor stopped since."""
+        return self._process is not None
 
     def start(self) -> None:
         """Start, or start again; returns once requests are served."""
         ports = [self.urls[vendor].rpartition(":")[2] if self.urls else "0" for vendor in VENDORS]
         command = [sys.executable, "-m", "lab.emulators", "--state", str(self.state_directory)]
         command += ["--listen", "127.0.0.1", "--ports", ",".join(ports), "--account", ACCOUNT]
+        command += ["--speed", str(self.speed)]
         self._process = subprocess.Popen(
             command, env={**os.environ, **_SECRETS}, stdout=subprocess.PIPE, text=True
         )
@@ -106,12 +116,22 @@ class Emulators:
         return found
 
     def world(self) -> dict[str, dict[str, Any]]:
-        """What the recording world was told: `hosts`, `ptrs`, `zones`."""
+        """What the recording world was told, once it has been told all: `hosts`, `ptrs`, `zones`."""
+        self.settle()
         found: dict[str, dict[str, Any]] = self.control("GET", "hetzner", "state")["world"]
         return found
 
+    def reset(self) -> None:
+        """Let all vendors forget everything."""
+        self.control("POST", "hetzner", "reset")
+
+    def settle(self) -> None:
+        """Wait until the world has done everything that was asked of it."""
+        self.control("GET", "hetzner", "settled")
+
     def advance(self, seconds: float) -> None:
         """Move the emulators' clock forward: tokens expire, slow work ends, limits refill."""
+        self.settle()
         self.control("POST", "hetzner", "clock", {"advance": seconds})
 
     def settings(self, vendor: str, **numbers: float) -> None:
@@ -136,16 +156,26 @@ class Emulators:
         return response.json()
 
 
-@pytest.fixture
-def emulators(tmp_path: Path) -> Iterator[Emulators]:
-    """Emulators of this test alone, with slow work made quick."""
-    running = Emulators(tmp_path / "emulators")
+@pytest.fixture(scope="session")
+def emulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulators]:
+    """One process for all tests, because each start costs a second."""
+    running = Emulators(tmp_path_factory.mktemp("emulators"))
     running.start()
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def emulators(emulator_process: Emulators) -> Emulators:
+    """Emulators that know nothing yet, with slow work made quick."""
+    running = emulator_process
+    if not running.alive:
+        running.start()
+    running.reset()
     running.settings("hetzner", create_seconds=0.1, action_seconds=0.05)
     running.settings("contabo", provisioning_seconds=0.1, installing_seconds=0.1)
     running.settings("cloudflare", activation_seconds=0)
-    yield running
-    running.kill()
+    return running
 
 
 @pytest.fixture

@@ -29,4 +29,5 @@ SECTIONS = (
 def audit() -> tuple[Finding, ...]:
     """List every contradiction in the seed's tables, computed from its prices and those found since."""
     evidence = Evidence(claims(), PriceBook.load("seed"), PriceBook.load("current"))
-    return tuple(finding for section in SECTIONS for finding in section(evidence))
+    found = (finding for section in SECTIONS for finding in section(evidence))
+    return tuple(sorted(found, key=lambda finding: finding.id[:2]))

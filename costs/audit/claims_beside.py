@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from costs.alternatives import SEATS
 from costs.audit.evidence import Evidence, Finding, finding
-from costs.budget import Component
 from costs.capacity import capacity
+from costs.charges import Component
 from costs.limits import limits
 from costs.pricebook import Kind
 

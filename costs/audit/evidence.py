@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
-from costs.budget import Budget, Component, budget
+from costs.budget import Budget, budget
+from costs.charges import Component
 from costs.claims import Claims
 from costs.holdings import Holdings
 from costs.money import Money, Monthly, round_half_up

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from costs.alternatives import premium, saas
 from costs.audit.evidence import Evidence, Finding, finding
-from costs.budget import EVERYTHING, Component, Group, Scope, budget
+from costs.budget import Group, budget
+from costs.charges import EVERYTHING, Component, Scope
 from costs.money import Yearly
 from costs.pricebook import Kind
 
@@ -147,7 +148,7 @@ def today(e: Evidence) -> Iterator[Finding]:
     yield finding(
         "18-terms",
         None,
-        f"{e.current.currency}, {e.current.tax}, 1-month terms, domains yearly in advance",
-        "the seed states no currency of billing, no tax, no prepayment and no contract period; these hold in "
-        "the current book",
+        f"{e.current.currency}, {e.current.tax}",
+        "the seed states no currency of billing, no tax, no prepayment and no contract period; the current "
+        "book does: by the month, and domains by the year in advance",
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from costs.audit.evidence import Evidence, Finding, finding
-from costs.budget import SERVICES, Component
+from costs.charges import SERVICES, Component
 from costs.marginal import saving as saving_of
 from costs.money import Monthly
 

@@ -24,7 +24,7 @@ def base(current: Settings, packages: tuple[str, ...]) -> None:
     installed(name="Packages", names=(*services.PACKAGES, *packages))
     # The name first: services read it when they start.
     configure(name="Host name", service=services.identity(current))
-    configure(name="SSH", service=services.ssh(current))
+    configure(name="SSH", service=services.ssh(current), refuse=partial(services.locks_up, current))
     # Closed before any service that listens is started; its rules name the user `postfix`.
     configure(
         name="Firewall", service=services.firewall(current), refuse=partial(services.locks_out, current)

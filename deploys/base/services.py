@@ -89,6 +89,16 @@ def locks_out(host: Settings, observed: Observed) -> str | None:
     )
 
 
+def locks_up(host: Settings, observed: Observed) -> str | None:
+    """Why these keys must not be the only ones: the very key that installs them is not among them."""
+    if observed.login is None or any(observed.login in key.split() for key in host.ssh_keys):
+        return None
+    return (
+        "the key you log in with is not among operators.ssh_keys, and would be refused from now on;"
+        " add it to the fleet file"
+    )
+
+
 def clock(_host: Settings) -> Service:
     """The right time: signatures and logs carry it."""
     return Service(
@@ -116,9 +126,10 @@ def upgrades(_host: Settings) -> Service:
     return Service(
         name="upgrades",
         files=(File("/etc/apt/apt.conf.d/52outreach", render("upgrades/apt.conf")),),
+        unit="apt-daily-upgrade.timer",
         check=render("upgrades/check.sh"),
         reload="true",
-        restart="true",
+        restart="systemctl -q enable --now apt-daily.timer apt-daily-upgrade.timer",
     )
 
 
@@ -136,7 +147,7 @@ def resolver(_host: Settings) -> Service:
         ),
         unit="unbound",
         check=render("unbound/check.sh"),
-        reload=render("unbound/restart.sh"),
-        restart=render("unbound/restart.sh"),
+        reload="systemctl restart unbound",
+        restart="systemctl restart unbound",
         health=render("unbound/health.sh"),
     )

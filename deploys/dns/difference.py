@@ -48,7 +48,7 @@ def hosted_difference(
     changes: list[Change] = []
     conflicts: list[Finding] = []
     # Zones no longer of the fleet are cleared first: the shared zone's mark is how they are remembered.
-    leaving = [zone for zone in current.zones if zone not in by_zone]
+    leaving = [zone for zone in current.zones if zone not in set(wanted.zones)]
     for zone in (*leaving, *wanted.zones):
         if zone in current.elsewhere and zone not in current.zones:
             conflicts.append(Finding(zone, _elsewhere(zone, current.elsewhere[zone], account)))

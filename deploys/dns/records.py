@@ -44,7 +44,7 @@ class Naming:
 
     @property
     def reports(self) -> str:
-        """The tags that ask receivers for aggregate reports (RFC 9989 section 4.7)."""
+        """The tags that ask receivers for aggregate reports (RFC 9989)."""
         return f"rua=mailto:{DMARC_REPORTS}@{self.infra}"
 
 
@@ -124,7 +124,7 @@ def infra_records(
     for start in range(0, len(nodes), POOL_SIZE):
         members = nodes[start : start + POOL_SIZE]
         records.append(record(f"_pool-{pool_name(start)}", "TXT", _pool(members, facts), *members))
-    # Each domain's consent to receive its reports here (RFC 9990 section 4); a wildcard would invite junk.
+    # Each domain's consent to receive its reports here (RFC 9990); a wildcard would invite junk.
     records += [
         record(f"{domain}._report._dmarc", "TXT", "v=DMARC1;", node) for domain, node in domains.items()
     ]

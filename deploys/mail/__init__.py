@@ -10,7 +10,21 @@ from deploys.base.settings import Settings
 from deploys.mail.services import mail_services
 from deploys.operations.births import born
 from deploys.operations.service import configure
-from deploys.secrets import password_hash, root_secret
+from deploys.secrets import account_password, password_hash, root_secret
+
+
+class _Derived:
+    """Passwords derived from the root secret. A hash costs 1.5 ms, and one run asks twice for each."""
+
+    def password(self, address: str) -> str:
+        return account_password(root_secret(), address)
+
+    @cache  # noqa: B019 - there is one instance, which lives as long as the process
+    def hash(self, address: str) -> str:
+        return password_hash(root_secret(), address)
+
+
+_PASSWORDS = _Derived()
 
 
 @deploy("mail")
@@ -20,16 +34,10 @@ def mail(current: Settings) -> None:
     Args:
         current: the current host.
     """
-    wanted = mail_services(current, _hash)
+    wanted = mail_services(current, _PASSWORDS)
     # What Postfix asks is up before Postfix is, and keys are there before the signer.
     configure(name="Mail users", service=wanted.users)
     born(name="Keys", births=wanted.births)
     configure(name="Rspamd", service=wanted.rspamd)
     configure(name="Dovecot", service=wanted.dovecot)
     configure(name="Postfix", service=wanted.postfix)
-
-
-@cache
-def _hash(address: str) -> str:
-    """A plan and the apply after it need each hash twice, and each costs 1.5 ms."""
-    return password_hash(root_secret(), address)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import base64
 from dataclasses import dataclass
+from typing import Protocol
 
 from deploys.base.settings import Settings
 from deploys.mail.mailboxes import Mailboxes, mailboxes
@@ -31,18 +32,29 @@ class MailServices:
     postfix: Service | None = None
 
 
-def mail_services(host: Settings, password_hash: Callable[[str], str]) -> MailServices:
+class Passwords(Protocol):
+    """Passwords of mailboxes; asked only on a host that has any."""
+
+    def password(self, address: str) -> str:
+        """The password itself: proofs log in with it."""
+
+    def hash(self, address: str) -> str:
+        """Its sha512-crypt."""
+
+
+def mail_services(host: Settings, passwords: Passwords) -> MailServices:
     """Decide the mail services of a host.
 
     Args:
         host: a host of any role.
-        password_hash: sha512-crypt of an address's password.
+        passwords: of its mailboxes.
     """
     if not host.sends_mail:
         return MailServices()
     boxes = mailboxes(host)
-    hashes = {address: password_hash(address) for address in boxes.own}
-    return MailServices(users(), births(host), rspamd(host), dovecot(host, hashes), postfix(host, boxes))
+    return MailServices(
+        users(), births(host), rspamd(host), dovecot(host, boxes, passwords), postfix(host, boxes, passwords)
+    )
 
 
 def users() -> Service:
@@ -110,13 +122,9 @@ def rspamd(host: Settings) -> Service:
     )
 
 
-def dovecot(host: Settings, hashes: Mapping[str, str]) -> Service:
-    """Logins, delivery and mailboxes.
-
-    Args:
-        host: the node.
-        hashes: sha512-crypt by address, of every mailbox.
-    """
+def dovecot(host: Settings, boxes: Mailboxes, passwords: Passwords) -> Service:
+    """Logins, delivery and mailboxes."""
+    users_file = render("dovecot/users", users=[(box, passwords.hash(box)) for box in sorted(boxes.own)])
     return Service(
         name="dovecot",
         files=(
@@ -124,25 +132,23 @@ def dovecot(host: Settings, hashes: Mapping[str, str]) -> Service:
                 "/etc/dovecot/dovecot.conf",
                 render("dovecot/dovecot.conf", fqdn=host.fqdn, certificate=CERTIFICATE),
             ),
-            File(
-                "/etc/dovecot/users",
-                render("dovecot/users", users=sorted(hashes.items())),
-                mode=0o640,
-                group="dovecot",
-                secret=True,
-            ),
+            File("/etc/dovecot/users", users_file, mode=0o640, group="dovecot", secret=True),
         ),
         unit="dovecot",
         check=render("dovecot/check.sh", certificate=CERTIFICATE),
         # Also for the users file: Dovecot misses a rewrite of equal size within a second of its last load.
         reload="systemctl reload dovecot",
         restart="systemctl restart dovecot",
-        health=render("dovecot/health.sh"),
+        health=render(
+            "dovecot/health.sh", user=boxes.postmaster, password=passwords.password(boxes.postmaster)
+        ),
     )
 
 
-def postfix(host: Settings, boxes: Mailboxes) -> Service:
-    """The mail server."""
+def postfix(host: Settings, boxes: Mailboxes, passwords: Passwords) -> Service:
+    """The mail server, proven by a submission in the name of its first account."""
+    sender = boxes.accounts[0] if boxes.accounts else ""
+    login = f"\0{sender}\0{passwords.password(sender)}"  # SASL PLAIN, RFC 4616 section 2
     master = File("/etc/postfix/master.cf", render("postfix/master.cf"))
     addresses = {
         "domains": render("postfix/domains", mailbox_domains=boxes.domains),
@@ -164,8 +170,13 @@ def postfix(host: Settings, boxes: Mailboxes) -> Service:
             *(File(f"/etc/postfix/{name}", text) for name, text in addresses.items()),
         ),
         unit="postfix",
-        check=render("postfix/check.sh"),
+        check=render("postfix/check.sh", ipv4=host.ipv4),
         reload="systemctl reload postfix",
         restart="systemctl restart postfix",
-        health=render("postfix/health.sh", postmaster=boxes.postmaster),
+        health=render(
+            "postfix/health.sh",
+            postmaster=boxes.postmaster,
+            sender=sender,
+            credentials=base64.b64encode(login.encode()).decode(),
+        ),
     )

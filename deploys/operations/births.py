@@ -13,7 +13,7 @@ from pyinfra.api.operation import operation
 from pyinfra.api.state import State
 from pyinfra.context import host
 
-from deploys.operations.configuration import telling_line
+from deploys.operations.configuration import reason
 from deploys.operations.ledger import fail, failed, ledger, plan
 from deploys.operations.remote import RemoteError, run
 
@@ -103,7 +103,7 @@ def _midwife(
         except RemoteError as error:
             return failed(state, host, f"keys: {error}; run it again, it goes on where it stopped")
         if not succeeded:
-            return failed(state, host, f"keys: {telling_line(output)}")
+            return failed(state, host, f"keys: {reason(output)}")
         ledger(host).done.extend(lines)
         return True
 

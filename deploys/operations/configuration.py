@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -108,6 +109,7 @@ class Observed:
         runnable: False where systemd itself skips the unit (a condition of its own does not hold: chrony in a
             container has no clock to set).
         peer: address from which this very SSH session comes.
+        login: the public key it logged in with, base64; None if sshd does not tell.
     """
 
     files: Mapping[str, FileState]
@@ -116,6 +118,7 @@ class Observed:
     enabled: bool = False
     runnable: bool = True
     peer: str | None = None
+    login: str | None = None
 
 
 class Activation(StrEnum):
@@ -211,7 +214,8 @@ def parse_observed(lines: Sequence[str]) -> Observed:
 
     Args:
         lines: ``stat MODE USER GROUP TYPE WORDS /path``, ``sum SHA256  /path``, ``applied DIGEST``,
-            ``peer IP`` and the ``Key=value`` lines of ``systemctl show``; any may be missing.
+            ``peer IP``, ``login publickey TYPE KEY`` and the ``Key=value`` lines of ``systemctl show``; any
+            may be missing.
     """
     stats: dict[str, tuple[int, str, str, bool]] = {}
     sums: dict[str, str] = {}
@@ -241,16 +245,36 @@ def parse_observed(lines: Sequence[str]) -> Observed:
         enabled=notes.get("UnitFileState") in {"enabled", "static", "alias", "generated"},
         runnable=not (tried and notes.get("ConditionResult") == "no"),
         peer=notes.get("peer") or None,
+        login=notes["login"].split()[-1] if notes.get("login") else None,
     )
 
 
-_TELLING = ("error", "fatal", "invalid", "unknown", "unused parameter", "no space left", "failed", "cannot")
+_WRONG = (
+    "error",
+    "fatal",
+    "invalid",
+    "unknown",
+    "unused parameter",
+    "no space left",
+    "failed",
+    "cannot",
+    "bad ",
+)
 
 
-def telling_line(output: Sequence[str]) -> str:
-    """The line of a tool's output that says what is wrong: the first that names an error, else the last."""
+_LOGGED = re.compile(r"\b(fatal|panic|error):", re.IGNORECASE)
+_WARNED = re.compile(r"\bwarning:", re.IGNORECASE)
+
+
+def reason(output: Sequence[str]) -> str:
+    """Put what a script said into one line.
+
+    Args:
+        output: its lines; those after a line ``--`` are the log of the service it started.
+    """
     lines = [line.strip() for line in output if line.strip()]
-    for line in lines:
-        if any(word in line.lower() for word in _TELLING):
-            return line
-    return lines[-1] if lines else "it said nothing"
+    said, log = (lines[: lines.index("--")], lines[lines.index("--") + 1 :]) if "--" in lines else (lines, [])
+    telling = (line for line in said if any(word in line.lower() for word in _WRONG))
+    line = next(telling, said[-1] if said else "it said nothing")
+    logged = next(filter(_LOGGED.search, log), None) or next(filter(_WARNED.search, log), None)
+    return line.removeprefix("error: ") + (f" ({logged})" if logged else "")

@@ -11,7 +11,7 @@ from pyinfra.api.operation import operation
 from pyinfra.api.state import State
 from pyinfra.context import host
 
-from deploys.operations.configuration import telling_line
+from deploys.operations.configuration import reason
 from deploys.operations.ledger import fail, failed, ledger, plan
 from deploys.operations.remote import RemoteError, run
 
@@ -23,6 +23,8 @@ lift() { if grep -qs outreach $policy; then rm -f $policy; fi; }
 trap lift EXIT
 trap '' HUP PIPE
 mkdir -p /run/outreach
+exec 9>/run/outreach/lock
+flock -w 900 9 || { echo 'E: another operator is changing this host'; exit 1; }
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 apt() {
     apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef \\
@@ -36,8 +38,11 @@ hold() {
     hold && echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections &&
         dpkg --configure -a &&
         { [ $# -eq 0 ] || { apt update && apt install --no-install-recommends "$@"; }; }
-} >$log 2>&1 || { grep -E '^(E:|Err:|dpkg: error)|No space left' $log || tail -n 5 $log; exit 1; }
+} >$log 2>&1 9>&- || { grep -E '^(E:|Err:|dpkg: error)|No space left' $log || tail -n 5 $log; exit 1; }
 """
+
+
+_WHOLE = {"ii", "hi"}  # installed, or installed and held back from upgrades
 
 
 class PackageStates(FactBase[dict[str, str]]):
@@ -57,7 +62,7 @@ class PackageStates(FactBase[dict[str, str]]):
 
 def missing(wanted: Sequence[str], states: Mapping[str, str]) -> tuple[str, ...]:
     """The packages that are not there and whole, in the order wanted."""
-    return tuple(name for name in wanted if states.get(name) != "ii")
+    return tuple(name for name in wanted if states.get(name) not in _WHOLE)
 
 
 @operation()
@@ -86,7 +91,7 @@ def _installer(names: Sequence[str], lines: Sequence[str]) -> Callable[[State, H
         except RemoteError as error:
             return failed(state, host, f"packages: {error}; run it again, it goes on where it stopped")
         if not succeeded:
-            return failed(state, host, f"packages: apt failed: {telling_line(output)}")
+            return failed(state, host, f"packages: apt failed: {reason(output)}")
         ledger(host).done.extend(lines)
         return True
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jinja2
 
-_ENVIRONMENT = jinja2.Environment(
+ENVIRONMENT = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parents[2] / "templates"),
     undefined=jinja2.StrictUndefined,
     keep_trailing_newline=True,
@@ -26,4 +26,4 @@ def render(template: str, **context: object) -> str:
     Raises:
         jinja2.TemplateError: for a missing template, a mistake in it, or a name that was not given.
     """
-    return _ENVIRONMENT.get_template(f"{template}.j2").render(context)
+    return ENVIRONMENT.get_template(f"{template}.j2").render(context)

@@ -28,12 +28,12 @@ from deploys.operations.configuration import (
     compare,
     describe,
     parse_observed,
-    telling_line,
+    reason,
 )
 from deploys.operations.ledger import fail, failed, ledger, plan
 from deploys.operations.remote import RemoteError, run
 
-_SWAP = Path(__file__).with_name("swap.sh")
+SWAP = Path(__file__).with_name("swap.sh")
 _UPLOAD = """set -eu
 umask 077
 stage=/run/outreach/$1 state=/var/lib/outreach/$1
@@ -46,6 +46,7 @@ base64 -d | tar -xpf - -C "$stage"
 [ -e "$stage/swap.sh" ] || { echo 'error: the upload is not complete'; echo refused; exit 1; }
 exec sh "$stage/swap.sh" "$stage" "$state"
 """
+_AGAIN = "run it again, it goes on where it stopped"
 _OUTCOMES = {
     "refused": "refused, nothing changed",
     "undone": "failed, the old files are back and the service is as it was",
@@ -65,7 +66,8 @@ class ServiceState(FactBase[Observed]):
         return (
             f"stat -c 'stat %a %U %G %F %n' -- {quoted} 2>/dev/null;"
             f"sha256sum -- {quoted} 2>/dev/null | sed 's/^/sum /';"
-            f'echo "applied {applied}"; echo "peer ${{SSH_CONNECTION%% *}}"; {show} true'
+            f'echo "applied {applied}"; echo "peer ${{SSH_CONNECTION%% *}}"; {show}'
+            '[ ! -r "$SSH_USER_AUTH" ] || sed "s/^/login /" "$SSH_USER_AUTH"'
         )
 
     def process(self, output: list[str]) -> Observed:
@@ -133,17 +135,19 @@ def _swapper(
     """The command: a closure, because pyinfra prints a command's arguments with `--debug-operations`."""
 
     def swap(state: State, host: Host) -> bool:
-        packed = pack(service.files, _meta(service, difference, observed), _SWAP.read_text(encoding="utf-8"))
+        packed = pack(service.files, _meta(service, difference, observed), SWAP.read_text(encoding="utf-8"))
         try:
             _, output = run(host, _UPLOAD, service.name, stdin=packed, timeout=600)
         except RemoteError as error:
-            return failed(state, host, f"{service.name}: {error}; run it again, it goes on where it stopped")
+            return failed(state, host, f"{service.name}: {error}; {_AGAIN}")
         if output[-1:] == ["done"]:
             ledger(host).done.extend(lines)
             return True
-        outcome = _OUTCOMES.get(output[-1] if output else "", "failed")
-        said = telling_line(output[:-1]).removeprefix("error: ")
-        return failed(state, host, f"{service.name}: {outcome}: {said}")
+        outcome = _OUTCOMES.get(output[-1]) if output else None
+        if outcome is None:  # the script ends with a word, unless something ended it
+            said = reason(output) if output else "it was killed half way"
+            return failed(state, host, f"{service.name}: {said}; {_AGAIN}")
+        return failed(state, host, f"{service.name}: {outcome}: {reason(output[:-1])}")
 
     return swap
 
@@ -157,7 +161,7 @@ def _meta(service: Service, difference: Difference, observed: Observed) -> dict[
     if service.unit and not observed.active:
         restore = f"systemctl stop {service.unit}; systemctl reset-failed {service.unit} 2>/dev/null || true"
     return {
-        "paths": "".join(f"{file.path}\n" for file in difference.changed),
+        "paths": "".join(f"{file.path}\n" for file in service.files),
         "check": service.check,
         "activate": activate,
         "restore": restore,

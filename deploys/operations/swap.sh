@@ -10,7 +10,8 @@
 # space. STATE/journal exists exactly while live files may be half swapped: whoever finds it goes back first.
 #
 # The last line printed is "done", "refused" (nothing was changed), "undone" (changed and put back), or "broken"
-# (put back, but the service does not run as before). The lines before it are the reason.
+# (put back, but the service does not run as before). The lines before it are the reason; those after a line "--"
+# are the service's own log since the swap.
 set -u
 umask 077
 trap '' HUP PIPE # the operator's connection may break; the swap goes on
@@ -29,9 +30,18 @@ finish() { # WORD EXIT
     exit "$2"
 }
 
-each() { # COMMAND: run it for every path
-    while IFS= read -r path; do "$1" "$path" || return 1; done <"$stage/meta/paths"
+each() { # COMMAND: run it for every file that changes
+    while IFS= read -r path; do "$1" "$path" || return 1; done <"$stage/changing"
 }
+
+# Decided here and not by who sent the files: an interrupted swap that is undone first brings older files back.
+list_changing() {
+    while IFS= read -r path; do
+        if [ -L "$path" ] || ! cmp -s "$stage$path" "$path" || [ "$(attributes "$stage$path")" != "$(attributes "$path")" ]
+        then echo "$path"; fi
+    done <"$stage/meta/paths" >"$stage/changing"
+}
+attributes() { stat -c '%a %U %G' "$1"; }
 
 copy_new() {
     (umask 022 && mkdir -p "$(dirname "$1")") &&
@@ -63,13 +73,14 @@ go_back() { # undo what the journal lists; safe to repeat
 check() {
     # shellcheck disable=SC2016
     timeout --kill-after=5 120 unshare -m sh -eu -c \
-        'mount -t overlay outreach -o "ro,lowerdir=$1/etc:/etc" /etc && . "$1/meta/check"' check "$stage"
+        'mount -t overlay outreach -o "ro,lowerdir=$1/etc:/etc" /etc && . "$1/meta/check"' check "$stage" 9>&-
 }
 
-run() { timeout --kill-after=5 120 sh -eu "$stage/meta/$1"; }
+run() { timeout --kill-after=5 120 sh -eu "$stage/meta/$1" 9>&-; } # 9 is the lock: whatever is left running has it not
 
 unit_log() {
     unit=$(cat "$stage/meta/unit")
+    echo --
     [ -z "$unit" ] || journalctl -q -u "$unit" -n 15 -o cat --since "@$started"
 }
 
@@ -78,6 +89,8 @@ if [ -e "$state/journal" ]; then # a swap was killed half way
     interrupted=yes
     go_back
 fi
+
+list_changing
 
 refuse() {
     each drop_new
@@ -97,7 +110,7 @@ started=$(date +%s)
 if ! each swap >>"$log" 2>&1; then
     :
 elif ! run activate >"$stage/activate.log" 2>&1; then
-    { unit_log; cat "$stage/activate.log"; } >>"$log" 2>&1
+    { cat "$stage/activate.log"; unit_log; } >>"$log" 2>&1
 elif ! run health >>"$log" 2>&1; then
     unit_log >>"$log" 2>&1
 else
@@ -105,7 +118,7 @@ else
     rm -f "$state/applied.old"
     each drop_old
     cp "$stage/meta/digest" "$state/applied.new" && mv -f "$state/applied.new" "$state/applied"
-    finish done 0
+    finish 'done' 0
 fi
 go_back
 run restore >>"$log" 2>&1 || finish broken 1

@@ -239,7 +239,7 @@ class Cloudflare:
         """Read what is left of the limit: `"default";r=50;t=30`, r requests for the next t seconds."""
         left = re.search(r"\br=(\d+)(?:;t=(\d+))?", response.headers.get("Ratelimit", ""))
         if left and int(left[1]) < RESERVE:
-            self._pacer.pause(float(left[2] or 1))
+            self._pacer.pause(float(left[2] or 0) + 1)  # t is cut to whole seconds
 
 
 def _pending(zone: Zone) -> bool:

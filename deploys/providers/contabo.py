@@ -106,6 +106,8 @@ class Contabo:
         host = host or self._identity.declared.get(ipv4 or "")
         if host is None:
             return None
+        if row["status"] == "error":
+            ipv4 = None  # its address leads nowhere; applying waits for the server, and says what failed
         value = Server(
             provider=self.name,
             host=host,

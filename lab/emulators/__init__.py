@@ -1,4 +1,4 @@
-"""Hetzner Cloud, Contabo and Cloudflare as small stateful HTTP servers, for rehearsal and tests.
+"""Hetzner Cloud, Contabo, Cloudflare and Telegram as small stateful HTTP servers, for rehearsal and tests.
 
 A request runs through :mod:`lab.emulators.gate` (request log, faults, rate limit), then through a vendor's
 plain functions inside one transaction of :mod:`lab.emulators.store`; what the lab's world must do about it is

@@ -16,7 +16,7 @@ from lab.emulators.recording import RecordingWorld
 from lab.emulators.server import Accounts, Emulators, announce, listen
 from lab.world import World
 
-app = App(name="python -m lab.emulators", help="Hetzner Cloud, Contabo and Cloudflare, emulated.")
+app = App(name="python -m lab.emulators", help="Hetzner Cloud, Contabo, Cloudflare and Telegram, emulated.")
 
 
 @app.default
@@ -24,22 +24,24 @@ def serve(
     *,
     state: Path,
     listen_on: Annotated[str, Parameter(name="--listen")] = "198.18.0.1",
-    ports: str = "4001,4002,4003",
+    ports: str = "4001,4002,4003,4004",
     world: Literal["recording", "lab"] = "recording",
     account: str = "023e105f4ecef8ad9ca31a8372d0c353",
+    speed: float = 1.0,
 ) -> int:
     """Serve until SIGTERM; the first line on standard output says that requests are served, and where.
 
     Args:
         state: directory of what the emulators know; it survives them.
-        listen_on: the address of all three.
-        ports: of Hetzner, Contabo and Cloudflare; 0 takes a free one.
+        listen_on: the address of all four.
+        ports: of Hetzner, Contabo, Cloudflare and Telegram; 0 takes a free one.
         world: whether ordered servers boot in the lab or are only recorded.
         account: the Cloudflare account that the token is for.
+        speed: how many seconds pass in one, for tests of what takes long.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     try:
-        emulators = Emulators(state, _world(world, state), _accounts(account))
+        emulators = Emulators(state, _world(world, state), _accounts(account), speed)
         sockets = listen(listen_on, [int(port) for port in ports.split(",")])
     except (OSError, ValueError) as error:
         sys.stderr.write(f"emulators: {error}\n")
@@ -62,7 +64,14 @@ def _accounts(account: str) -> Accounts:
     contabo = Credentials(
         *(_secret(f"CONTABO_{part}") for part in ("CLIENT_ID", "CLIENT_SECRET", "API_USER", "API_PASSWORD"))
     )
-    return Accounts(_secret("HCLOUD_TOKEN"), _secret("CLOUDFLARE_API_TOKEN"), account, contabo)
+    return Accounts(
+        hcloud_token=_secret("HCLOUD_TOKEN"),
+        cloudflare_token=_secret("CLOUDFLARE_API_TOKEN"),
+        cloudflare_account=account,
+        contabo=contabo,
+        telegram_token=_secret("TELEGRAM_BOT_TOKEN"),
+        telegram_chat=_secret("TELEGRAM_CHAT_ID"),
+    )
 
 
 def _secret(name: str) -> str:

@@ -6,6 +6,7 @@ It is the lab's own, beside the vendor's API: no token, no rate limit, no entry 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,14 +23,25 @@ from lab.emulators.vendor import Vendor
 from lab.world import World
 
 
-def control_app(vendor: Vendor, faults: Faults, world: World) -> ASGIApp:
-    """The control endpoint of one vendor's port; its routes begin with /_lab."""
-    control = _Control(vendor, faults, world)
+def control_app(
+    vendor: Vendor, faults: Faults, world: World, reset: Callable[[], Awaitable[None]]
+) -> ASGIApp:
+    """The control endpoint of one vendor's port; its routes begin with /_lab.
+
+    Args:
+        vendor: whose port it is.
+        faults: the faults ordered of it.
+        world: what its jobs act on.
+        reset: makes all vendors forget everything.
+    """
+    control = _Control(vendor, faults, world, reset)
     routes = [
         Route("/_lab/ready", control.ready, methods=["GET"]),
         Route("/_lab/faults", control.faults, methods=["GET", "POST", "DELETE"]),
         Route("/_lab/requests", control.requests, methods=["GET", "DELETE"]),
         Route("/_lab/state", control.state, methods=["GET"]),
+        Route("/_lab/reset", control.reset, methods=["POST"]),
+        Route("/_lab/settled", control.settled, methods=["GET"]),
         Route("/_lab/clock", control.clock, methods=["GET", "POST"]),
         Route("/_lab/settings", control.settings, methods=["GET", "POST"]),
         Route("/_lab/limit", control.limit, methods=["GET", "POST"]),
@@ -39,10 +51,13 @@ def control_app(vendor: Vendor, faults: Faults, world: World) -> ASGIApp:
 
 
 class _Control:
-    def __init__(self, vendor: Vendor, faults: Faults, world: World) -> None:
+    def __init__(
+        self, vendor: Vendor, faults: Faults, world: World, reset: Callable[[], Awaitable[None]]
+    ) -> None:
         self._vendor = vendor
         self._faults = faults
         self._world = world
+        self._reset = reset
 
     async def ready(self, _request: Request) -> JSONResponse:
         """The vendor's name, once requests are served."""
@@ -83,6 +98,18 @@ class _Control:
         if isinstance(self._world, RecordingWorld):
             state["world"] = self._world.snapshot()
         return JSONResponse(state)
+
+    async def reset(self, _request: Request) -> JSONResponse:
+        """All vendors forget everything, as if just started; refused where the world has real hosts."""
+        if not isinstance(self._world, RecordingWorld):
+            raise HTTPException(409, "the lab's hosts would be forgotten, not destroyed")
+        await self._reset()
+        return JSONResponse({"reset": True})
+
+    async def settled(self, _request: Request) -> JSONResponse:
+        """Answers once the world has done everything asked so far, also what no answer waited for."""
+        await self._vendor.lab.jobs.settle()
+        return JSONResponse({"settled": True})
 
     async def clock(self, request: Request) -> JSONResponse:
         """GET tells the time of all emulators, POST `{"advance": seconds}` moves it forward."""

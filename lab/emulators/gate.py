@@ -8,6 +8,8 @@ import logging
 import socket
 import struct
 from collections.abc import Callable, Mapping
+from email.parser import BytesParser
+from email.policy import HTTP
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -20,8 +22,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lab.emulators.faults import Fault, Faults, Kind, When
+from lab.emulators.fields import WrongTypeError
 from lab.emulators.jobs import JobFailedError
-from lab.emulators.vendor import Call, Operation, Reply, Vendor, VendorError
+from lab.emulators.vendor import Call, Operation, Reply, Upload, Vendor, VendorError
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +126,8 @@ def _endpoint(vendor: Vendor, operation: Operation) -> Callable[[Request], Any]:
                 reply = operation.function(call)
         except VendorError as error:
             return _response(error.reply)
+        except WrongTypeError as error:
+            return _response(vendor.wrong_type(error))
         try:
             await vendor.lab.jobs.wait(reply.jobs)
         except JobFailedError:
@@ -137,17 +142,43 @@ async def _read(request: Request, vendor: Vendor) -> Call:
     text = await request.body()
     body: dict[str, Any] = {}
     form: Mapping[str, str] = {}
-    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+    files: Mapping[str, Upload] = {}
+    kind = request.headers.get("content-type", "")
+    if kind.startswith("application/x-www-form-urlencoded"):
         form = dict(parse_qsl(text.decode(errors="replace"), keep_blank_values=True))
+    elif kind.startswith("multipart/form-data"):
+        form, files = _multipart(kind, text)
     elif text.strip():
         try:
             body = json.loads(text)
+            # Half a surrogate pair is JSON, but no text: it could be neither stored nor sent.
+            json.dumps(body, ensure_ascii=False).encode()
         except ValueError:
             raise VendorError(vendor.bad_json()) from None
         if not isinstance(body, dict):
             raise VendorError(vendor.bad_json())
     url = str(request.url.replace(query=""))
-    return Call(request.method, url, request.path_params, request.query_params, request.headers, body, form)
+    return Call(
+        request.method, url, request.path_params, request.query_params, request.headers, body, form, files
+    )
+
+
+def _multipart(kind: str, text: bytes) -> tuple[dict[str, str], dict[str, Upload]]:
+    """Fields and files of a multipart body (RFC 7578), which is MIME as in mail."""
+    form: dict[str, str] = {}
+    files: dict[str, Upload] = {}
+    whole = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + text)
+    for part in whole.iter_parts():
+        name = str(part.get_param("name", "", "content-disposition"))
+        data = part.get_payload(decode=True)
+        file_name = part.get_filename()
+        if not isinstance(data, bytes):
+            continue  # a multipart inside, which is no field of a form
+        if file_name is None:
+            form[name] = data.decode(errors="replace")
+        else:
+            files[name] = Upload(file_name, data)
+    return form, files
 
 
 def _response(reply: Reply) -> Response:
@@ -172,7 +203,11 @@ async def _run(app: ASGIApp, scope: Scope, receive: Receive) -> Response:
         else:
             body.extend(message.get("body", b""))
 
-    await app(scope, receive, collect)
+    try:
+        await app(scope, receive, collect)
+    except Exception:
+        # Starlette has answered by its handler of 500 and raises nevertheless, for servers that log.
+        log.exception("%s %s", scope["method"], scope["path"])
     response = Response(bytes(body), start["status"])
     response.raw_headers = list(start["headers"])
     return response

@@ -98,6 +98,11 @@ class Jobs:
             if row is not None and row["state"] == JobState.FAILED:
                 raise JobFailedError(row["error"])
 
+    async def settle(self) -> None:
+        """Wait until the world has done, or failed at, everything that was asked so far."""
+        for task in list(self._tasks.values()):
+            await asyncio.shield(task)
+
     def resume(self) -> None:
         """Start what an earlier life left undone. Needs a running event loop."""
         self._start([row["id"] for row in self._pending()])

@@ -32,7 +32,12 @@ class RateLimit(ABC):
     """`limit` requests in `seconds`."""
 
     def __init__(self, limit: int, seconds: float) -> None:
+        self._first = (limit, seconds)
         self.configure(limit, seconds)
+
+    def reset(self) -> None:
+        """Start anew with the vendor's own figures."""
+        self.configure(*self._first)
 
     def configure(self, limit: int, seconds: float) -> None:
         """Start anew with other figures."""

@@ -42,6 +42,12 @@ class RecordingWorld:
         """Forget the zone."""
         self._set("zones", zone, None)
 
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._state = {"hosts": {}, "ptrs": {}, "zones": {}}
+            self._write()
+
     def snapshot(self) -> Json:
         """`hosts` by label (`ipv4`, `ssh_keys`), `ptrs` by address, `zones` by name (lists of records)."""
         with self._lock:
@@ -54,6 +60,9 @@ class RecordingWorld:
                 self._state[kind].pop(key, None)
             else:
                 self._state[kind][key] = value
-            new = self._path.with_suffix(".new")
-            new.write_text(json.dumps(self._state))
-            new.replace(self._path)
+            self._write()
+
+    def _write(self) -> None:
+        new = self._path.with_suffix(".new")
+        new.write_text(json.dumps(self._state))
+        new.replace(self._path)

@@ -158,6 +158,12 @@ class Store:
         """Empty the vendor's request log."""
         self._connection.execute("DELETE FROM request WHERE vendor = ?", (vendor,))
 
+    def clear(self) -> None:
+        """Forget everything."""
+        with self.transaction():
+            for table in ("object", "sequence", "setting", "request"):
+                self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 -- names of this line
+
     def close(self) -> None:
         """Close the file."""
         self._connection.close()

@@ -10,11 +10,20 @@ from typing import Any, ClassVar, TypeVar
 from starlette.datastructures import Headers, QueryParams
 
 from lab.emulators.clock import Clock, timestamp
+from lab.emulators.fields import WrongTypeError
 from lab.emulators.jobs import Jobs
 from lab.emulators.ratelimit import Allowance, RateLimit
 from lab.emulators.store import Json, Store, Table
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file in a multipart body."""
+
+    name: str
+    data: bytes
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,8 @@ class Call:
         query: the query's parameters, each possibly several times.
         headers: the headers.
         body: the JSON object of the body, {} without a body.
-        form: the fields of a form-encoded body.
+        form: the fields of a form-encoded or multipart body.
+        files: the files of a multipart body.
     """
 
     method: str
@@ -37,12 +47,13 @@ class Call:
     headers: Headers
     body: Json = field(default_factory=dict)
     form: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Upload] = field(default_factory=dict)
 
     def integer(self, name: str, default: int) -> int:
         """A whole number of the query; the default if it is missing or none."""
         try:
             return int(float(self.query.get(name, default)))
-        except ValueError:
+        except (ValueError, OverflowError):
             return default
 
 
@@ -117,6 +128,10 @@ class Vendor(ABC):
     @abstractmethod
     def limit_headers(self, allowance: Allowance) -> Mapping[str, str]:
         """The headers that carry the state of the rate limit."""
+
+    @abstractmethod
+    def wrong_type(self, error: WrongTypeError) -> Reply:
+        """How the vendor says that a field of a body is of the wrong type."""
 
     def bad_json(self) -> Reply:
         """How the vendor says that the body is no JSON object."""

@@ -15,6 +15,11 @@ umount -R /sys/fs/cgroup 2>/dev/null || true
 mount -t cgroup2 none /sys/fs/cgroup
 # Its lock files would survive a kill; the host's directory is ours alone.
 export SYSTEMD_NSPAWN_LOCK=0
-exec systemd-nspawn --quiet --boot --directory="$directory/root" --machine="$machine" --hostname="$hostname" \
-    --register=no --keep-unit --network-bridge=br0 --resolv-conf=off --timezone=off --link-journal=no \
-    --console=passive "$@"
+# Kept in a unit, nspawn leaves a reboot to the unit and says so by its exit status.
+while :; do
+    status=0
+    systemd-nspawn --quiet --boot --directory="$directory/root" --machine="$machine" --hostname="$hostname" \
+        --register=no --keep-unit --network-bridge=br0 --resolv-conf=off --timezone=off --link-journal=no \
+        --console=passive "$@" || status=$?
+    [ "$status" = 133 ] || exit "$status"
+done

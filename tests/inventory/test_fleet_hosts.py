@@ -55,6 +55,7 @@ def test_a_node_s_data_is_plain_and_complete(small: Allocation, key: Path) -> No
             }
             for domain in ("alpha.example", "bravo.example")
         ],
+        "report_domain": "infra.example",
         "limits": {"mails_per_account_per_day": 50, "domains_per_node": 2, "accounts_per_node": 4},
         "ssh_hostname": "198.18.2.1",
         "ssh_user": "root",

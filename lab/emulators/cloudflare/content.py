@@ -1,7 +1,7 @@
 """Record contents as Cloudflare takes and stores them: checked, and brought to one form.
 
-Pure functions. Names lose their trailing dot and become lower case; relative names get the zone's name; TXT
-content becomes quoted character strings of at most 255 bytes (RFC 1035 section 3.3).
+Pure functions. Names lose their trailing dot and become lower case; relative names get the zone's name;
+quoted TXT content becomes character strings of at most 255 bytes (RFC 1035 section 3.3).
 """
 
 from __future__ import annotations
@@ -170,7 +170,10 @@ def _mx(body: Mapping[str, Any]) -> Json:
 
 
 def _txt(body: Mapping[str, Any]) -> Json:
-    return {"content": quoted(character_strings(_text(body)))}
+    text = _text(body)
+    strings = character_strings(text)
+    # What came without quotes stays so in the API; only the dashboard warns of it.
+    return {"content": quoted(strings) if text.startswith('"') else text}
 
 
 def _parts(body: Mapping[str, Any], names: tuple[str, ...]) -> Json:
@@ -214,7 +217,7 @@ def _tlsa(body: Mapping[str, Any]) -> Json:
 def _integer(name: str, value: Any, maximum: int) -> int:
     try:
         number = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise invalid(9101, f"{name} is a required number.") from None
     if not 0 <= number <= maximum:
         raise invalid(9101, f"{name} must be between 0 and {maximum}.")

@@ -6,10 +6,11 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lab.emulators.cloudflare.content import PROXIABLE, normalise, owner
+from lab.emulators.cloudflare.content import PROXIABLE, character_strings, normalise, owner, quoted
 from lab.emulators.cloudflare.envelope import error, invalid, listed, success
 from lab.emulators.cloudflare.filters import chosen
 from lab.emulators.cloudflare.zones import Zones
+from lab.emulators.fields import array, mapping, objects, text
 from lab.emulators.store import Json
 from lab.emulators.vendor import Call, Context, Operation, Reply
 from lab.world import ResourceRecord
@@ -83,7 +84,7 @@ class Records:
             "posts": self._create,
         }
         zone = self._zones.get(call)
-        wanted = {name: call.body.get(name) or [] for name in steps}
+        wanted = {name: objects(call.body, name) for name in steps}
         count, limit = sum(map(len, wanted.values())), 3500 if self._setting("paid_plan") else 200
         if count == 0 or count > limit:
             raise invalid(9101, f"A batch must have between 1 and {limit} operations, this one has {count}.")
@@ -130,7 +131,7 @@ class Records:
             "proxiable": kind in PROXIABLE,
             "proxied": _proxied(kind, body.get("proxied")),
             "ttl": _ttl(body.get("ttl", 1)),
-            "settings": body.get("settings") or {},
+            "settings": mapping(body, "settings"),
             "meta": {},
             **self._notes(body),
             "modified_on": self._lab.now(),
@@ -142,12 +143,14 @@ class Records:
 
     def _notes(self, body: Json) -> Json:
         """Comment and tags, within the plan's quotas (developers.cloudflare.com/dns, record attributes)."""
-        comment, tags, paid = body.get("comment") or None, body.get("tags") or [], self._setting("paid_plan")
-        longest, most = (500, 20) if paid else (100, 0)
+        comment, tags = text(body, "comment") or None, array(body, "tags")
+        longest, most = (500, 20) if self._setting("paid_plan") else (100, 0)
         if comment is not None and len(comment) > longest:
             raise invalid(
                 9313, f"DNS record comment has {len(comment)} characters, exceeding the limit of {longest}."
             )
+        if not all(isinstance(tag, str) for tag in tags):
+            raise invalid(9101, "tags must be of type array of strings.")
         if len(tags) > most:
             raise error(400, 9300, f"DNS record has {len(tags)} tags, exceeding the quota of {most}.")
         notes: Json = {"comment": comment, "tags": tags}
@@ -190,12 +193,17 @@ def _check_conflicts(record: Json, others: Sequence[Json]) -> None:
 
 
 def _value(record: Json) -> tuple[Any, ...]:
-    return (record["type"], record["content"], record.get("priority"))
+    return (record["type"], _rdata(record), record.get("priority"))
+
+
+def _rdata(record: Json) -> str:
+    content = str(record["content"])
+    return quoted(character_strings(content)) if record["type"] == "TXT" else content
 
 
 def _served(record: Json) -> ResourceRecord:
     """A record in presentation format, as its zone's servers give it."""
-    kind, rdata = record["type"], record["content"]
+    kind, rdata = record["type"], _rdata(record)
     if record["proxied"]:
         kind, rdata = "A", PROXY
     elif kind in _HOSTS and not rdata.endswith("."):

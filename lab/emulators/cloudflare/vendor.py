@@ -6,9 +6,10 @@ import hmac
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from lab.emulators.cloudflare.envelope import error, failure, success
+from lab.emulators.cloudflare.envelope import error, failure, invalid, success
 from lab.emulators.cloudflare.records import Records
 from lab.emulators.cloudflare.zones import Zones
+from lab.emulators.fields import WrongTypeError
 from lab.emulators.ratelimit import Allowance, Window
 from lab.emulators.store import Json
 from lab.emulators.vendor import Call, Context, Operation, Reply, Vendor, VendorError
@@ -62,6 +63,10 @@ class Cloudflare(Vendor):
         code, message = _ERRORS.get(status, (10000, "Internal server error"))
         headers = {"retry-after": str(retry_after)} if status == 429 else {}
         return failure(403 if status == 401 else status, code, message, headers=headers)
+
+    def wrong_type(self, error: WrongTypeError) -> Reply:
+        """See :meth:`Vendor.wrong_type`."""
+        return invalid(9101, f"{error.name} must be of type {error.expected}.").reply
 
     def limit_headers(self, allowance: Allowance) -> Mapping[str, str]:
         """See :meth:`Vendor.limit_headers` (draft-ietf-httpapi-ratelimit-headers)."""

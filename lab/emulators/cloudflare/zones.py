@@ -9,6 +9,7 @@ from typing import Any
 from lab.emulators.clock import timestamp
 from lab.emulators.cloudflare.content import ascii_name, is_hostname
 from lab.emulators.cloudflare.envelope import error, listed, success
+from lab.emulators.fields import mapping
 from lab.emulators.store import Json
 from lab.emulators.vendor import Call, Context, Operation, Reply
 
@@ -73,7 +74,7 @@ class Zones:
 
     def _create(self, call: Call) -> Reply:
         name = _zone_name(call.body.get("name"))
-        account = (call.body.get("account") or {}).get("id")
+        account = mapping(call.body, "account").get("id")
         if account is None:
             raise error(400, 1068, "Permission denied")
         if account != self._account:

@@ -71,5 +71,5 @@ def _image(key: str, name: str, description: str, version: str) -> Json:
 IMAGES = (
     _image("6fbb9f3f-1f3c-4f0e-8b6c-3d1d9d3a1b13", "debian-13", "Debian 13 (Trixie)", "13"),
     _image("db1409d2-ed92-4f2f-978e-7b2fa4a1ec90", "debian-12", "Debian 12 (Bookworm)", "12"),
-    _image("d64d5c6c-9dda-4e38-8174-0ee282474d8a", "ubuntu-24.04", "Ubuntu 24.04 (LTS)", "24.04"),
+    _image("afecbb85-e2fc-46f0-9684-b46b1faf00bb", "ubuntu-22.04", "Ubuntu 22.04 (LTS)", "22.04"),
 )

@@ -1,9 +1,12 @@
-"""Contabo's answers: data always a list, links, pages; errors as `{"message", "statusCode"}`."""
+"""Contabo's answers: data always a list, links, pages; errors as `{"statusCode", "message"}`.
+
+The list of messages is as in a report of the vendor's terraform provider (contabo/terraform-provider-contabo,
+issue 1).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from urllib.parse import urlencode, urlsplit
 
 from lab.emulators.store import Json
@@ -16,14 +19,19 @@ OWNER: Mapping[str, str] = {"tenantId": "INT", "customerId": "14529814"}
 """What every object carries about its owner."""
 
 
-def failure(status: int, message: str) -> Reply:
-    """An error body."""
-    return Reply(status, {"message": message, "statusCode": status, "error": HTTPStatus(status).phrase})
+def failure(status: int, message: str | Sequence[str]) -> Reply:
+    """An error body. A field that is not valid is told in a list, anything else in a text."""
+    return Reply(status, {"statusCode": status, "message": message})
 
 
 def error(status: int, message: str) -> VendorError:
     """The error, to raise."""
     return VendorError(failure(status, message))
+
+
+def invalid(message: str) -> VendorError:
+    """400 about one field."""
+    return VendorError(failure(400, [message]))
 
 
 def missing(kind: str, key: object) -> VendorError:

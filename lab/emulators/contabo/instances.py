@@ -6,15 +6,15 @@ The status walks from provisioning over installing to running; the address shows
 from __future__ import annotations
 
 import calendar
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from lab.emulators.addresses import AddressPool
 from lab.emulators.clock import timestamp
 from lab.emulators.contabo.catalogue import IMAGES, PERIODS, PRODUCTS, REGIONS
-from lab.emulators.contabo.envelope import OWNER, error, listed, missing, single
+from lab.emulators.contabo.envelope import OWNER, error, invalid, listed, missing, single
 from lab.emulators.contabo.secret import Secrets
+from lab.emulators.fields import array, text
 from lab.emulators.hosts import HostNames
 from lab.emulators.jobs import JobState
 from lab.emulators.store import Json
@@ -73,8 +73,8 @@ class Instances:
         for name in ("name", "displayName", "region", "status", "instanceId"):
             if (wanted := call.query.get(name)) is not None:
                 rows = [row for row in rows if str(row[name]) == wanted]
-        if text := call.query.get("search"):
-            rows = [row for row in rows if text in row["name"] or text in row["displayName"]]
+        if part := call.query.get("search"):
+            rows = [row for row in rows if part in row["name"] or part in row["displayName"]]
         return listed(call, rows)
 
     def _get(self, call: Call) -> Json:
@@ -87,13 +87,13 @@ class Instances:
         body = call.body
         period = body.get("period")
         if type(period) is not int or period not in PERIODS:
-            raise error(400, f"period must be one of the following values: {', '.join(map(str, PERIODS))}")
-        product = _one_of("productId", body.get("productId", "V153"), PRODUCTS)
-        region = _one_of("region", body.get("region", "EU"), REGIONS)
-        image = _image(body.get("imageId", IMAGES[-1]["imageId"]))
-        user = _one_of("defaultUser", body.get("defaultUser", "admin"), _USERS)
-        name = _display_name(body.get("displayName", ""))
-        keys = body.get("sshKeys") or []
+            raise invalid(f"period must be one of the following values: {', '.join(map(str, PERIODS))}")
+        product = _one_of("productId", text(body, "productId", "V153"), PRODUCTS)
+        region = _one_of("region", text(body, "region", "EU"), REGIONS)
+        image = _image(text(body, "imageId", str(IMAGES[-1]["imageId"])))
+        user = _one_of("defaultUser", text(body, "defaultUser", "admin"), _USERS)
+        name = _display_name(text(body, "displayName"))
+        keys = array(body, "sshKeys")
         public_keys = self._secrets.public_keys(keys)
         rows = self._table.rows()
         if len(rows) >= self._setting("instance_limit"):
@@ -151,18 +151,20 @@ class Instances:
     def _rename(self, call: Call) -> Reply:
         row = self._get(call)
         if unknown := set(call.body) - {"displayName"}:
-            raise error(400, f"property {min(unknown)} should not exist")
-        row["displayName"] = _display_name(call.body.get("displayName", row["displayName"]))
+            raise invalid(f"property {min(unknown)} should not exist")
+        row["displayName"] = _display_name(text(call.body, "displayName", str(row["displayName"])))
         self.change(row)
         return single(call, self._brief(row))
 
     def _reinstall(self, call: Call) -> Reply:
         row = self._get(call)
         if "imageId" not in call.body:
-            raise error(400, "imageId must be a string")
-        row["imageId"] = _image(call.body["imageId"])["imageId"]
-        row["defaultUser"] = _one_of("defaultUser", call.body.get("defaultUser", row["defaultUser"]), _USERS)
-        row["sshKeys"] = call.body.get("sshKeys") or row["sshKeys"]
+            raise invalid("imageId must be a string")
+        row["imageId"] = _image(text(call.body, "imageId"))["imageId"]
+        row["defaultUser"] = _one_of(
+            "defaultUser", text(call.body, "defaultUser", str(row["defaultUser"])), _USERS
+        )
+        row["sshKeys"] = array(call.body, "sshKeys") or row["sshKeys"]
         public_keys = self._secrets.public_keys(row["sshKeys"])
         self._lab.jobs.destroy(row["host"])
         row["installed_from"] = self._lab.clock.now() - self._setting("provisioning_seconds")
@@ -174,8 +176,8 @@ class Instances:
         row = self._get(call)
         if row["cancelDate"]:
             raise error(409, f"Instance {row['instanceId']} is already cancelled")
-        row["cancelDate"] = call.body.get(
-            "cancelDate", _term_end(row["created"], row["period"], self._lab.clock.now())
+        row["cancelDate"] = text(
+            call.body, "cancelDate", term_end(row["created"], row["period"], self._lab.clock.now())
         )[:10]
         self.change(row)
         return single(call, {**OWNER, "instanceId": row["instanceId"], "cancelDate": row["cancelDate"]}, 201)
@@ -216,13 +218,13 @@ class Instances:
             "osType": "Linux",
             "diskMb": product.disk,
             "sshKeys": row["sshKeys"],
-            "cancelDate": row["cancelDate"],
+            "cancelDate": row["cancelDate"] or "",
             "status": status,
             "vHostId": 11000 if visible else 0,
             "vHostNumber": 11000 if visible else 0,
             "vHostName": "m11000" if visible else "",
             "addOns": [],
-            "errorMessage": "Provisioning failed, please contact the support" if status == "error" else None,
+            "errorMessage": "Provisioning failed, please contact the support" if status == "error" else "",
             "productType": product.kind,
             "productName": product.name,
             "defaultUser": row["defaultUser"],
@@ -235,26 +237,26 @@ def _ip_config(ipv4: str) -> Json:
     return {"v4": v4, "v6": {"ip": "", "gateway": "", "netmaskCidr": 0}}
 
 
-def _one_of(field: str, value: Any, known: Any) -> str:
+def _one_of(field: str, value: str, known: Collection[str]) -> str:
     if value not in known:
-        raise error(400, f"{field} must be one of the following values: {', '.join(known)}")
-    return str(value)
+        raise invalid(f"{field} must be one of the following values: {', '.join(known)}")
+    return value
 
 
-def _image(key: Any) -> Json:
+def _image(key: str) -> Json:
     for image in IMAGES:
         if image["imageId"] == key:
             return image
     raise missing("Image", key)
 
 
-def _display_name(name: Any) -> str:
-    if not isinstance(name, str) or len(name) > 255:
-        raise error(400, "displayName must be shorter than or equal to 255 characters")
+def _display_name(name: str) -> str:
+    if len(name) > 255:
+        raise invalid("displayName must be shorter than or equal to 255 characters")
     return name
 
 
-def _term_end(created: float, months: int, now: float) -> str:
+def term_end(created: float, months: int, now: float) -> str:
     """The last day of the running contract term: cancelled instances are paid to its end."""
     start = datetime.fromtimestamp(created, UTC)
     count = 0

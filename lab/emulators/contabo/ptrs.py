@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lab.emulators.contabo.envelope import OWNER, error, listed, missing, single
+from lab.emulators.contabo.envelope import OWNER, invalid, listed, missing, single
 from lab.emulators.contabo.instances import Instances
 from lab.emulators.store import Json
 from lab.emulators.vendor import Call, Context, Operation, Reply
@@ -48,7 +48,7 @@ class Ptrs:
     def _change(self, call: Call) -> Reply:
         row, name = self._get(call), call.body.get("ptr")
         if not isinstance(name, str) or not _HOSTNAME.fullmatch(name):
-            raise error(400, "ptr must be a valid domain name")
+            raise invalid("ptr must be a valid domain name")
         row["ptr"] = name
         self._instances.change(row)
         job = self._lab.jobs.set_ptr(row["ipv4"], name)
@@ -56,7 +56,7 @@ class Ptrs:
         return Reply(reply.status, reply.body, jobs=(job,))
 
     def _refuse(self, _call: Call) -> Reply:
-        raise error(400, "PTR records of IPv4 addresses can not be created or deleted")
+        raise invalid("PTR records of IPv4 addresses can not be created or deleted")
 
 
 def _shown(row: Json) -> Json:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lab.emulators.contabo.envelope import OWNER, error, listed, missing, single
+from lab.emulators.contabo.envelope import OWNER, error, invalid, listed, missing, single
+from lab.emulators.fields import text
 from lab.emulators.store import Json
 from lab.emulators.vendor import Call, Context, Operation, Reply
 
 _TYPES = ("ssh", "password")
+_MASK = "********"
 
 
 class Secrets:
@@ -30,22 +32,20 @@ class Secrets:
             Operation("DELETE", one, self._delete),
         )
 
-    def public_keys(self, keys: Any) -> list[str]:
+    def public_keys(self, keys: Sequence[object]) -> list[str]:
         """The public keys of SSH secrets.
 
         Raises:
             VendorError: 400 if one is missing or no SSH key.
         """
-        if not isinstance(keys, list):
-            raise error(400, "sshKeys must be an array of secret ids")
         rows = [self._table.get(key) for key in keys]
         for key, row in zip(keys, rows, strict=True):
             if row is None or row["type"] != "ssh":
-                raise error(400, f"Secret {key} does not exist or is no SSH key")
+                raise invalid(f"Secret {key} does not exist or is no SSH key")
         return [row["value"] for row in rows if row]
 
     def _list(self, call: Call) -> Reply:
-        rows = [{**row, "value": ""} for row in self._table.rows()]
+        rows = [{**row, "value": _MASK} for row in self._table.rows()]
         for name in ("name", "type"):
             if (wanted := call.query.get(name)) is not None:
                 rows = [row for row in rows if row[name] == wanted]
@@ -64,7 +64,7 @@ class Secrets:
                 400, "name must be longer than or equal to 1 and shorter than or equal to 255 characters"
             )
         if kind not in _TYPES:
-            raise error(400, f"type must be one of the following values: {', '.join(_TYPES)}")
+            raise invalid(f"type must be one of the following values: {', '.join(_TYPES)}")
         _check(kind, value)
         key, now = self._lab.store.number("contabo.secret", 100_001), self._lab.now()
         row = {
@@ -84,7 +84,7 @@ class Secrets:
         if "value" in call.body:
             _check(row["type"], call.body["value"])
             row["value"] = call.body["value"]
-        row["name"] = call.body.get("name", row["name"])
+        row["name"] = text(call.body, "name", str(row["name"]))
         row["updatedAt"] = self._lab.now()
         self._table.put(row["secretId"], row)
         return single(call)
@@ -96,6 +96,6 @@ class Secrets:
 
 def _check(kind: str, value: Any) -> None:
     if not isinstance(value, str) or len(value) < 8:
-        raise error(400, "value must be longer than or equal to 8 characters")
+        raise invalid("value must be longer than or equal to 8 characters")
     if kind == "ssh" and not value.startswith(("ssh-", "ecdsa-", "sk-")):
-        raise error(400, "value is not a valid public SSH key")
+        raise invalid("value is not a valid public SSH key")

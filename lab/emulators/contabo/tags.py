@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from lab.emulators.contabo.envelope import OWNER, error, listed, missing, single
+from lab.emulators.contabo.envelope import OWNER, error, invalid, listed, missing, single
 from lab.emulators.contabo.instances import Instances
+from lab.emulators.fields import text
 from lab.emulators.store import Json
 from lab.emulators.vendor import Call, Context, Operation, Reply
 
@@ -62,7 +63,7 @@ class Tags:
         row = self._get(call)
         if call.body.get("name", row["name"]) != row["name"]:
             row["name"] = self._name(call.body["name"])
-        row["color"] = _color(call.body.get("color", row["color"]))
+        row["color"] = _color(text(call.body, "color", str(row["color"])))
         self._table.put(row["tagId"], row)
         return single(call)
 
@@ -89,7 +90,7 @@ class Tags:
     def _assign(self, call: Call) -> Reply:
         tag, key = self._get(call), _key(call)
         if call.parameters["type"] != "instance":
-            raise error(400, "the emulator knows tags of the resource type instance only")
+            raise invalid("the emulator knows tags of the resource type instance only")
         if self._instances.name_of(call.parameters["resource"]) is None:
             raise missing("Instance", call.parameters["resource"])
         if self._assignments.get(key):
@@ -139,5 +140,5 @@ def _links(call: Call) -> Json:
 
 def _color(color: Any) -> str:
     if not isinstance(color, str) or not re.fullmatch(r"#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})", color):
-        raise error(400, "color must be a hexadecimal color")
+        raise invalid("color must be a hexadecimal color")
     return color

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from lab.emulators.contabo.catalogue import IMAGES
-from lab.emulators.contabo.envelope import error, failure, listed, missing, single
+from lab.emulators.contabo.envelope import error, failure, invalid, listed, missing, single
 from lab.emulators.contabo.instances import Instances
 from lab.emulators.contabo.ptrs import Ptrs
 from lab.emulators.contabo.secret import Secrets
 from lab.emulators.contabo.tags import Tags
+from lab.emulators.fields import WrongTypeError
 from lab.emulators.ratelimit import Allowance, Bucket
 from lab.emulators.vendor import Call, Context, Operation, Reply, Vendor
 
@@ -89,6 +90,10 @@ class Contabo(Vendor):
         reply = failure(status, _MESSAGES.get(status, "Internal server error"))
         headers = {"Retry-After": str(retry_after)} if status == 429 else {}
         return Reply(reply.status, reply.body, headers)
+
+    def wrong_type(self, error: WrongTypeError) -> Reply:
+        """See :meth:`Vendor.wrong_type`."""
+        return invalid(f"{error.name} must be of type {error.expected}").reply
 
     def limit_headers(self, allowance: Allowance) -> Mapping[str, str]:
         """See :meth:`Vendor.limit_headers`."""

@@ -152,6 +152,7 @@ def pricing() -> Json:
             }
             for kind, monthly in (("ipv4", PRIMARY_IPV4_MONTHLY), ("ipv6", Decimal(0)))
         ],
+        "floating_ip": {"price_monthly": money(Decimal("3.00"))},
         "floating_ips": [],
         "load_balancer_types": [],
     }

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from lab.emulators.fields import array, mapping
 from lab.emulators.hetzner.actions import Actions
 from lab.emulators.hetzner.errors import error, invalid, missing, taken
 from lab.emulators.hetzner.labels import checked, selector
@@ -47,10 +48,10 @@ class Firewalls:
             if any(_covers(target, server) for target in row["targets"])
         ]
 
-    def apply(self, firewalls: Iterable[Any], server: int) -> None:
+    def apply(self, firewalls: Iterable[Json], server: int) -> None:
         """Apply firewalls to a server that is being made: `[{"firewall": id}]`."""
         for entry in firewalls:
-            row = self._table.get(entry.get("firewall") if isinstance(entry, dict) else entry)
+            row = self._table.get(entry.get("firewall"))
             if row is None:
                 raise invalid("firewalls", f"firewall {entry} not found")
             row["targets"].append({"type": "server", "server": {"id": server}})
@@ -77,10 +78,10 @@ class Firewalls:
         row: Json = {
             "id": key,
             "name": name,
-            "labels": checked(call.body.get("labels") or {}),
+            "labels": checked(mapping(call.body, "labels")),
             "created": self._lab.now(),
-            "rules": _rules(call.body.get("rules") or []),
-            "targets": self._targets(call.body.get("apply_to") or [], "apply_to"),
+            "rules": _rules(array(call.body, "rules")),
+            "targets": self._targets(array(call.body, "apply_to"), "apply_to"),
         }
         self._table.put(key, row)
         actions = [self._actions.begin("set_firewall_rules", [("firewall", key)])]
@@ -115,7 +116,7 @@ class Firewalls:
 
     def _apply(self, call: Call) -> Reply:
         row = self._get(call)
-        targets = self._targets(call.body.get("apply_to") or [], "apply_to")
+        targets = self._targets(array(call.body, "apply_to"), "apply_to")
         if any(target in row["targets"] for target in targets):
             raise error("firewall_already_applied", "firewall already applied")
         row["targets"] += targets
@@ -124,7 +125,7 @@ class Firewalls:
 
     def _remove(self, call: Call) -> Reply:
         row = self._get(call)
-        targets = self._targets(call.body.get("remove_from") or [], "remove_from")
+        targets = self._targets(array(call.body, "remove_from"), "remove_from")
         if any(target not in row["targets"] for target in targets):
             raise error("firewall_already_removed", "firewall already removed")
         row["targets"] = [target for target in row["targets"] if target not in targets]
@@ -206,8 +207,8 @@ def _rule(field: str, rule: Any) -> Json:
         "direction": rule["direction"],
         "protocol": rule["protocol"],
         "port": port,
-        "source_ips": _networks(f"{field}.source_ips", rule.get("source_ips") or []),
-        "destination_ips": _networks(f"{field}.destination_ips", rule.get("destination_ips") or []),
+        "source_ips": _networks(f"{field}.source_ips", array(rule, "source_ips")),
+        "destination_ips": _networks(f"{field}.destination_ips", array(rule, "destination_ips")),
         "description": rule.get("description"),
     }
 

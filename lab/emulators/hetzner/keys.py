@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Sequence
 
+from lab.emulators.fields import mapping, text
 from lab.emulators.hetzner.errors import invalid, missing, taken
 from lab.emulators.hetzner.labels import checked
 from lab.emulators.hetzner.listing import listed
@@ -84,7 +85,7 @@ class Keys:
             "name": name,
             "fingerprint": mark,
             "public_key": public_key.strip(),
-            "labels": checked(call.body.get("labels") or {}),
+            "labels": checked(mapping(call.body, "labels")),
             "created": self._lab.now(),
         }
         self._table.put(key, row)
@@ -92,7 +93,7 @@ class Keys:
 
     def _update(self, call: Call) -> Reply:
         row = self._get(call)
-        if (name := call.body.get("name")) and name != row["name"]:
+        if (name := text(call.body, "name")) and name != row["name"]:
             self._unique_name(name)
             row["name"] = name
         if "labels" in call.body:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lab.emulators.addresses import AddressPool
+from lab.emulators.fields import array, mapping, objects, text
 from lab.emulators.hetzner.actions import Actions
 from lab.emulators.hetzner.catalogue import IMAGES, LOCATIONS, SERVER_TYPES
 from lab.emulators.hetzner.errors import error, invalid, missing, taken
@@ -78,9 +79,9 @@ class Servers:
     def _create(self, call: Call) -> Reply:
         row = self._ordered(call.body)
         key, ipv4 = row["id"], row["ipv4"]
-        keys = [self._keys.find(reference) for reference in call.body.get("ssh_keys") or []]
+        keys = [self._keys.find(reference) for reference in array(call.body, "ssh_keys")]
         self._table.put(key, row)
-        self._firewalls.apply(call.body.get("firewalls") or [], key)
+        self._firewalls.apply(objects(call.body, "firewalls"), key)
         self._lab.jobs.set_ptr(ipv4, row["ptr"])
         job = self._lab.jobs.boot(row["host"], ipv4, [item["public_key"] for item in keys])
         seconds = self._setting("create_seconds")
@@ -106,12 +107,12 @@ class Servers:
             "image", body.get("image"), [i for i in IMAGES if i["architecture"] == kind["architecture"]]
         )
         location = _choose("location", body.get("location") or "fsn1", LOCATIONS)
-        if len(body.get("user_data") or "") > 32 * 1024:
+        if len(text(body, "user_data")) > 32 * 1024:
             raise invalid("user_data", "is too long (maximum is 32 KiB)")
-        public_net = body.get("public_net") or {}
+        public_net = mapping(body, "public_net")
         if public_net.get("enable_ipv4") is False:
             raise invalid("public_net", "the lab boots servers with an IPv4 address only")
-        labels = checked(body.get("labels") or {})
+        labels = checked(mapping(body, "labels"))
         if len(self._table.rows()) >= self._setting("server_limit"):
             raise error(
                 "resource_limit_exceeded", "server limit exceeded", {"limits": [{"name": "server_limit"}]}

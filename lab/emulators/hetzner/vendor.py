@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
+from lab.emulators.fields import WrongTypeError
 from lab.emulators.hetzner import errors
 from lab.emulators.hetzner.actions import Actions
 from lab.emulators.hetzner.catalogue import IMAGES, LOCATIONS, SERVER_TYPES, pricing
@@ -76,6 +77,10 @@ class Hetzner(Vendor):
         """See :meth:`Vendor.failure`. Clients read RateLimit-Reset instead of a Retry-After."""
         code, message = _CODES.get(status, ("server_error", "error within the API backend"))
         return errors.reply(code, message)
+
+    def wrong_type(self, error: WrongTypeError) -> Reply:
+        """See :meth:`Vendor.wrong_type`."""
+        return errors.invalid(error.name, f"must be of type {error.expected}").reply
 
     def limit_headers(self, allowance: Allowance) -> Mapping[str, str]:
         """See :meth:`Vendor.limit_headers`; the reset is the moment at which the bucket is full."""

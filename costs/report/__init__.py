@@ -1,0 +1,1 @@
+"""The cost report: one model, and its Markdown, CSV, JSON, FOCUS and HTML forms with charts."""

@@ -1,0 +1,5 @@
+"""`python -m notifier`: the `notifier` command."""
+
+from notifier.cli import main
+
+main()
