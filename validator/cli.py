@@ -1,0 +1,424 @@
+"""The `validator` command.
+
+Exit codes: 0 done (check: every address is VALID; doctor: nothing is wrong); 1 an error, said in one line on
+stderr; 2 wrong usage; 3 check: some address is not VALID, doctor: something is wrong; 130 stopped by Ctrl-C,
+after which `bulk --resume` goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import sys
+import time
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from validator.bulk import Bulk, BulkError, Files, Progress
+from validator.classify import classify
+from validator.client import Validator, at_once
+from validator.doctor import examine
+from validator.reply import parse_text
+from validator.resolver import Resolver, system_resolver
+from validator.rows import InputError
+from validator.settings import ConfigError, Settings, load_config, parse_endpoint, with_changes
+from validator.status import Status, parse_stage
+from validator.transport import TcpConnector
+from validator.verdict import Verdict, sentence
+
+app = App(name="validator", help="Is this address real, and how do we know.", help_format="plaintext")
+T = TypeVar("T")
+
+
+@Parameter(name="*")
+class Common:
+    """Options of every command that dials."""
+
+    def __init__(
+        self,
+        *,
+        config: Path | None = None,
+        source_ip: Annotated[list[str] | None, Parameter(negative=())] = None,
+        helo: str | None = None,
+        sender: str | None = None,
+        rate_limit: float | None = None,
+        concurrency: int | None = None,
+        resolver: str | None = None,
+        smtp_port: int | None = None,
+        allow_private: bool = False,
+        no_starttls: Annotated[bool, Parameter(negative=())] = False,
+        probe_consumer_microsoft: bool = False,
+        proxy: str | None = None,
+    ) -> None:
+        """Say how to dial.
+
+        Args:
+            config: TOML file with settings and operators' budgets.
+            source_ip: Local address to dial from; may be given many times.
+            helo: Our name in EHLO.
+            sender: Envelope sender, a real mailbox.
+            rate_limit: Seconds between two recipients per operator and source (default 2).
+            concurrency: Sessions at once (default 200).
+            resolver: IP:PORT of the recursive resolver.
+            smtp_port: Port of the mail servers.
+            allow_private: Dial private and loopback addresses; for labs.
+            no_starttls: Stay in the clear.
+            probe_consumer_microsoft: Ask outlook.com and hotmail.com although their policy forbids it.
+            proxy: SOCKS5 URL; answers get worse behind one.
+        """
+        self.config = config
+        self.changes: dict[str, Any] = {
+            "source_ips": tuple(source_ip) if source_ip else None,
+            "helo": helo,
+            "sender": sender,
+            "rate_limit": rate_limit,
+            "concurrency": concurrency,
+            "resolver": resolver,
+            "smtp_port": smtp_port,
+            "allow_private": allow_private or None,
+            "starttls": False if no_starttls else None,
+            "probe_consumer_microsoft": probe_consumer_microsoft or None,
+            "proxy": proxy,
+        }
+
+    def settings(self) -> Settings:
+        """The settings: the file first, the command line over it."""
+        base = load_config(self.config) if self.config else Settings()
+        changes = {name: value for name, value in self.changes.items() if value is not None}
+        if "resolver" in changes:
+            changes["resolver"] = parse_endpoint(changes["resolver"])
+        return with_changes(base, changes)
+
+
+@app.command
+def check(
+    *addresses: str,
+    common: Common | None = None,
+    json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    transcript: Annotated[bool, Parameter(negative=())] = False,
+    wait: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Check addresses one by one.
+
+    Args:
+        addresses: Addresses to check.
+        common: How to dial.
+        json_: One JSON object a line.
+        transcript: With every line of the session.
+        wait: Come back to greylisting servers and wait for cool-downs.
+    """
+    with _one_line_errors():
+        if not addresses:
+            raise InputError("no address given")
+        settings = replace((common or Common()).settings(), transcript=transcript)
+        return run(_check(addresses, settings if wait else at_once(settings), as_json=json_))
+
+
+async def _check(addresses: tuple[str, ...], settings: Settings, *, as_json: bool) -> int:
+    worst = 0
+    async with Validator(settings) as validator:
+        tasks = [asyncio.create_task(validator.check(address)) for address in addresses]
+        for task in tasks:
+            verdict = await task
+            worst = worst if verdict.valid else 3
+            if as_json:
+                _say(json.dumps(verdict.to_dict(), ensure_ascii=True))
+            else:
+                _say(_for_people(verdict))
+    return worst
+
+
+def _for_people(verdict: Verdict) -> str:
+    lines = [f"{_printable(verdict.email)}: {verdict.label}. {verdict.details}"]
+    facts = [f"confidence {verdict.confidence:.2f}"]
+    if verdict.code:
+        facts.append(f"{verdict.code} {verdict.enhanced} {verdict.reply}".replace("  ", " "))
+    if verdict.mx_host:
+        facts.append(f"{verdict.mx_host} ({verdict.operator})")
+    facts += [word for word in ("disposable", "role", "free") if getattr(verdict, word)]
+    if verdict.suggestion:
+        facts.append(f"did you mean {verdict.suggestion}?")
+    lines.append("  " + "; ".join(facts))
+    lines.extend(f"    {line.who} {line.text}" for line in verdict.transcript or [])
+    return "\n".join(lines)
+
+
+@app.command
+def explain(
+    reply: str | None = None,
+    /,
+    *,
+    mx: str = "",
+    stage: str = "rcpt",
+    address: str = "",
+    jsonl: Annotated[bool, Parameter(negative=())] = False,
+    json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Read one reply, or with --jsonl one per line of standard input, and say which rule did.
+
+    Args:
+        reply: The server's reply, e.g. '550 5.1.1 User unknown'.
+        mx: Host that gave it.
+        stage: Command it answers: banner, ehlo, mail, rcpt, data.
+        address: Address that was asked about.
+        jsonl: Read {"reply": ..., "mx": ..., "stage": ...} lines.
+        json_: Print JSON.
+    """
+    with _one_line_errors():
+        if jsonl:
+            for line in sys.stdin.buffer:
+                if line.strip():
+                    _say(json.dumps(_explain_line(line), ensure_ascii=True))
+            return 0
+        if reply is None:
+            raise InputError("no reply given; give one, or --jsonl and lines on standard input")
+        found = _explained(reply, mx, stage, address)
+        if json_:
+            _say(json.dumps(found, ensure_ascii=True))
+        else:
+            _say(
+                f"{found['label']} ({found['status']}, {found['reason']}), "
+                f"confidence {found['confidence']:.2f}"
+            )
+            _say(f"  {found['details']}")
+            _say(f"  rule {found['rule']}: {found['source']}")
+        return 0
+
+
+def _explain_line(line: bytes) -> dict[str, Any]:
+    """One line in, one verdict out, whatever the line is: the order must hold."""
+    try:
+        asked = json.loads(line)
+        if not isinstance(asked, dict) or not isinstance(asked.get("reply"), str):
+            raise ValueError("no text under 'reply'")  # noqa: TRY004 - one kind of trouble for a bad line
+        texts = {key: str(asked.get(key) or "") for key in ("mx", "stage", "address")}
+        return _explained(asked["reply"], texts["mx"], texts["stage"], texts["address"])
+    except (ValueError, RecursionError) as error:
+        unknown = Status.UNKNOWN
+        return {
+            "status": unknown.value,
+            "label": unknown.label,
+            "valid": False,
+            "reason": "unreadable",
+            "error": str(error),
+        }
+
+
+def _explained(text: str, mx: str, stage: str, address: str) -> dict[str, Any]:
+    reply = parse_text(text)
+    place = parse_stage(stage)
+    finding = classify(reply, stage=place, mx=mx, address=address)
+    return {
+        "status": finding.status.value,
+        "label": finding.status.label,
+        "valid": finding.status is Status.VALID,
+        "reason": finding.reason,
+        "details": sentence(finding.reason, finding.status),
+        "confidence": finding.confidence,
+        "code": reply.code or None,
+        "enhanced": reply.enhanced or None,
+        "stage": place.value,
+        "mx_host": mx or None,
+        "rule": finding.rule,
+        "source": finding.source,
+    }
+
+
+@app.command
+def bulk(
+    source: Annotated[str, Parameter(name="IN", allow_leading_hyphen=True)],
+    /,
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    common: Common | None = None,
+    column: str = "",
+    format_: Annotated[str, Parameter(name="--format")] = "",
+    ordered: Annotated[bool, Parameter(negative=())] = False,
+    resume: Annotated[bool, Parameter(negative=())] = False,
+    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Check a list.
+
+    Args:
+        source: txt, csv or jsonl file; - for standard input.
+        output: csv or jsonl file; beside it a .state file until the run is complete.
+        common: How to dial.
+        column: Address column of a csv, key of a jsonl.
+        format_: Input format if its name does not tell: txt, csv, jsonl.
+        ordered: Results in the order of the input.
+        resume: Go on after a run that was cut off.
+        overwrite: Begin anew over an existing output.
+        json_: Summary as JSON on standard output.
+    """
+    with _one_line_errors():
+        if format_ not in ("", "txt", "csv", "jsonl"):
+            raise InputError(f"format {format_!r} is not one of: txt, csv, jsonl")
+        files = Files(source, output, format_, column, ordered, resume, overwrite)
+        settings = (common or Common()).settings()
+        began = time.monotonic()
+        with _display(source) as on_tick:
+            progress = run(Bulk(settings, files, on_tick=on_tick).run())
+        _summary(progress, time.monotonic() - began, as_json=json_)
+        if progress.stopped:
+            _complain(f"stopped with {progress.done:,} done; go on with --resume")
+            return 130
+        return 0
+
+
+@contextmanager
+def _display(source: str) -> Iterator[Any]:
+    """A live line on stderr, if a person is looking."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    total = _count_lines(source)
+    began = time.monotonic()
+    with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
+
+        def tick(progress: Progress, silent: list[str]) -> None:
+            seconds = max(0.001, time.monotonic() - began)
+            rate = (progress.done - progress.resumed) / seconds
+            left = f", {_clock((total - progress.done) / rate)} left" if total and rate else ""
+            statuses = "  ".join(f"{name} {count:,}" for name, count in progress.statuses.most_common(5))
+            quiet = f"\nin cool-down: {', '.join(silent[:8])}" if silent else ""
+            of = f" of {total:,}" if total else ""
+            live.update(
+                f"{progress.done:,}{of}  {rate:,.1f}/s{left}  in flight {progress.in_flight:,}\n"
+                f"{statuses}{quiet}"
+            )
+
+        yield tick
+
+
+def _count_lines(source: str) -> int:
+    try:
+        with open(source, "rb") as stream:
+            return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
+    except OSError:
+        return 0
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"
+
+
+def _summary(progress: Progress, seconds: float, *, as_json: bool) -> None:
+    fresh = progress.done - progress.resumed
+    if as_json:
+        out = {
+            "done": progress.done,
+            "resumed": progress.resumed,
+            "duplicates": progress.duplicates,
+            "seconds": round(seconds, 2),
+            "per_second": round(fresh / seconds, 2) if seconds else None,
+            "statuses": dict(progress.statuses),
+        }
+        _say(json.dumps(out))
+        return
+    table = Table("status", "addresses", "share")
+    for name, count in progress.statuses.most_common():
+        table.add_row(Status(name).label, f"{count:,}", f"{count / progress.done:.1%}")
+    console = Console(stderr=True)
+    console.print(table)
+    twins = f", {progress.duplicates:,} of them duplicates" if progress.duplicates else ""
+    console.print(
+        f"{progress.done:,} addresses{twins}, {fresh:,} in {_clock(seconds)} "
+        f"({fresh / max(seconds, 1e-9):.1f}/s)"
+    )
+
+
+@app.command
+def doctor(
+    *,
+    common: Common | None = None,
+    via: str = "gmail.com",
+    json_: Annotated[bool, Parameter(name="--json")] = False,
+) -> int:
+    """Say whether this machine is in a state to ask: port 25, names, block lists, sender.
+
+    Args:
+        common: How to dial.
+        via: A domain whose mail server is greeted to see whether the port is open.
+        json_: Print JSON.
+    """
+    with _one_line_errors():
+        settings = (common or Common()).settings()
+        return run(_doctor(settings, via, as_json=json_))
+
+
+async def _doctor(settings: Settings, via: str, *, as_json: bool) -> int:
+    host, port = settings.resolver or system_resolver()
+    dns = Resolver(host, port)
+    try:
+        findings = await examine(settings, dns, TcpConnector(settings.proxy), via=via)
+    finally:
+        dns.close()
+    for item in findings:
+        if as_json:
+            _say(json.dumps({"name": item.name, "ok": item.ok, "says": item.says, "advice": item.advice}))
+        else:
+            mark = {True: "ok  ", False: "BAD ", None: "?   "}[item.ok]
+            _say(f"{mark} {item.name} {item.says}{f' {item.advice}' if item.advice and not item.ok else ''}")
+    return 0 if all(item.ok for item in findings) else 3
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run on uvloop where it is installed (extra `fast`), else on asyncio."""
+    # Sessions come and go without cycles; the collector's usual eagerness costs a fifth of the time.
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    try:
+        import uvloop  # noqa: PLC0415 - optional
+    except ImportError:
+        return asyncio.run(work)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    try:
+        yield
+    except (BulkError, InputError, ConfigError, ValueError) as error:
+        _fail(str(error))
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(1) from None
+    except OSError as error:
+        _fail(f"{error.filename or 'output'}: {error.strerror or error}")
+
+
+def _fail(message: str) -> NoReturn:
+    _complain(message)
+    raise SystemExit(1)
+
+
+def _complain(message: str) -> None:
+    sys.stderr.write(f"validator: {message}\n")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _printable(text: str) -> str:
+    shown = "".join(char if char.isprintable() else "?" for char in text)
+    return shown if len(shown) <= 100 else f"{shown[:97]}..."
+
+
+def main() -> None:
+    """Run the command line; the exit status is the command's return value."""
+    app()

@@ -1,0 +1,201 @@
+"""The SMTP dialogue as a state machine without I/O (RFC 5321, 2920, 3207, 6531).
+
+`Dialogue` turns intentions into bytes and bytes into answers, knows which command an answer belongs to, and
+refuses what may not be said in the present state. It never sends DATA: there is no method for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from enum import Enum
+from typing import NamedTuple
+
+from validator.reply import Reply, parse_lines
+from validator.status import Stage
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# RFC 5321 section 4.5.3.1.5 allows 512 octets in a reply line; servers exceed it, but none needs more than
+# this.
+LONGEST_LINE = 4096
+LONGEST_REPLY = 65536
+MOST_LINES = 256
+
+
+class ProtocolError(Exception):
+    """The server does not speak SMTP; the message says how."""
+
+
+class State(Enum):
+    """What the dialogue waits for or allows."""
+
+    BANNER = "banner"
+    GREETED = "greeted"
+    READY = "ready"
+    MAIL = "mail"
+    CLOSING = "closing"
+
+
+class Answer(NamedTuple):
+    """A reply and the stage of the command it answers."""
+
+    stage: Stage
+    reply: Reply
+
+
+class Dialogue:
+    """One SMTP session from the client's side.
+
+    Attributes:
+        state: Where the session stands, as the answers so far have put it.
+        extensions: EHLO keywords of the server, upper case, with their parameters.
+    """
+
+    def __init__(self) -> None:
+        self.state = State.BANNER
+        self.extensions: dict[str, str] = {}
+        self._pending: deque[Stage] = deque([Stage.BANNER])
+        self._buffer = b""
+        self._lines: list[str] = []
+        self._size = 0
+
+    @property
+    def waiting(self) -> int:
+        """Answers still owed by the server."""
+        return len(self._pending)
+
+    @property
+    def pipelining(self) -> bool:
+        """The server takes several commands at once (RFC 2920)."""
+        return "PIPELINING" in self.extensions
+
+    @property
+    def smtputf8(self) -> bool:
+        """The server takes addresses beyond ASCII (RFC 6531)."""
+        return "SMTPUTF8" in self.extensions
+
+    # --- what we say ------------------------------------------------------------------------------
+
+    def ehlo(self, name: str) -> bytes:
+        """Greet with EHLO."""
+        self._need(State.GREETED, State.READY)
+        return self._command(Stage.EHLO, f"EHLO {name}")
+
+    def helo(self, name: str) -> bytes:
+        """Greet with HELO, for servers without EHLO."""
+        self._need(State.GREETED)
+        return self._command(Stage.EHLO, f"HELO {name}")
+
+    def starttls(self) -> bytes:
+        """Ask for TLS; after a 220 call `secured`."""
+        self._need(State.READY)
+        if self._pending:
+            raise ProtocolError("STARTTLS must be sent alone")
+        return self._command(Stage.STARTTLS, "STARTTLS")
+
+    def secured(self) -> None:
+        """TLS is up: what was learned in the clear is void (RFC 3207 section 4.2)."""
+        if self._buffer:
+            raise ProtocolError("plain text after STARTTLS")
+        self.extensions = {}
+        self.state = State.GREETED
+
+    def mail(self, sender: str, *, utf8: bool = False) -> bytes:
+        """Open a transaction; an empty sender is the null path."""
+        self._need(State.READY)
+        return self._command(Stage.MAIL, f"MAIL FROM:<{sender}>{' SMTPUTF8' if utf8 else ''}")
+
+    def rcpt(self, address: str) -> bytes:
+        """Ask for one recipient. With pipelining this may follow MAIL before its answer."""
+        self._need(State.MAIL, State.READY)
+        if self.state is State.READY and Stage.MAIL not in self._pending:
+            raise ProtocolError("RCPT before MAIL")
+        if not address or "<" in address or ">" in address:
+            raise ProtocolError("not an address for RCPT")
+        return self._command(Stage.RCPT, f"RCPT TO:<{address}>")
+
+    def rset(self) -> bytes:
+        """Drop the transaction."""
+        self._need(State.MAIL, State.READY)
+        self.state = State.READY
+        return self._command(Stage.RSET, "RSET")
+
+    def quit(self) -> bytes:
+        """Say good-bye; allowed at any time, even to a server that never greeted."""
+        self.state = State.CLOSING
+        return b"QUIT\r\n"
+
+    def _command(self, stage: Stage, line: str) -> bytes:
+        if CONTROL.search(line):
+            raise ProtocolError("control character in a command")
+        self._pending.append(stage)
+        return line.encode("utf-8") + b"\r\n"
+
+    def _need(self, *states: State) -> None:
+        if self.state not in states:
+            raise ProtocolError(f"not allowed in state {self.state.value}")
+
+    # --- what we hear -----------------------------------------------------------------------------
+
+    def feed(self, data: bytes) -> list[Answer]:
+        """Take bytes from the server; the answers they complete.
+
+        Raises:
+            ProtocolError: on a line or reply without end, or a line that is no reply.
+        """
+        answers: list[Answer] = []
+        *lines, rest = (self._buffer + data).split(b"\n")
+        if len(rest) > LONGEST_LINE:
+            raise ProtocolError(f"a line longer than {LONGEST_LINE} bytes")
+        self._buffer = rest
+        for line in lines:
+            answer = self._line(line)
+            if answer is not None:
+                answers.append(answer)
+        return answers
+
+    def _line(self, line: bytes) -> Answer | None:
+        self._size += len(line)
+        if self._size > LONGEST_REPLY or len(self._lines) >= MOST_LINES:
+            raise ProtocolError("a reply without end")
+        digits, mark, text = line[:3], line[3:4], line[4:].rstrip(b"\r")
+        # RFC 5321 section 4.2: three digits and a hyphen or a space; a bare code is tolerated (section
+        # 4.3.2).
+        if not (len(digits) == 3 and digits.isdigit() and b"2" <= digits[:1] <= b"5" and mark in b"- \r\t"):
+            raise ProtocolError(f"not an SMTP reply: {line[:60].decode('ascii', 'backslashreplace')!r}")
+        self._lines.append(_readable(text))
+        if mark == b"-":
+            return None
+        lines, self._lines, self._size = self._lines, [], 0
+        return self._answer(int(digits), lines)
+
+    def _answer(self, code: int, lines: list[str]) -> Answer:
+        reply = parse_lines(code, lines)
+        if not self._pending:
+            # 421 may come unasked (RFC 5321 section 3.8); anything after QUIT is its good-bye.
+            return Answer(Stage.POLICY, reply)
+        stage = self._pending.popleft()
+        if reply.positive and self.state is not State.CLOSING:
+            self._advance(stage, lines)
+        return Answer(stage, reply)
+
+    def _advance(self, stage: Stage, lines: list[str]) -> None:
+        if stage is Stage.BANNER:
+            self.state = State.GREETED
+        elif stage is Stage.EHLO:
+            self.state = State.READY
+            words = [line.strip().split(" ", 1) for line in lines[1:]]
+            self.extensions = {word[0].upper(): (word[1] if len(word) > 1 else "") for word in words}
+        elif stage is Stage.MAIL:
+            self.state = State.MAIL
+
+
+def _readable(text: bytes) -> str:
+    """Server text for people and rules: any encoding, no control characters."""
+    try:
+        readable = text.decode("utf-8")
+    except UnicodeDecodeError:
+        readable = text.decode("latin-1")
+    if readable.isprintable():
+        return readable
+    return "".join(char if char.isprintable() else " " for char in readable)

@@ -1,0 +1,298 @@
+"""The asyncio edge of the dialogue: sockets, timers, TLS, SOCKS5, transcript."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol, cast
+
+from validator.smtp import Answer, Dialogue, ProtocolError
+from validator.status import Stage
+
+
+class LinkError(Exception):
+    """The connection could not be made or went away.
+
+    Attributes:
+        kind: refused, timeout, unreachable, disconnected, protocol, tls or proxy.
+        answers: What had been answered before, in order.
+    """
+
+    def __init__(self, kind: str, message: str, answers: list[Answer] | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.answers = answers or []
+
+
+@dataclass(slots=True)
+class Line:
+    """One line of a transcript: `>` we said, `<` the server said, `*` what happened."""
+
+    at: float
+    who: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds per step. RFC 5321 section 4.5.3.2 asks for 5 minutes; tarpits use 20 to 30 s."""
+
+    connect: float = 15.0
+    banner: float = 60.0
+    command: float = 45.0
+    goodbye: float = 5.0
+
+
+class Link(asyncio.Protocol):
+    """One connection: bytes to answers, with a timer per answer."""
+
+    def __init__(self, transcript: list[Line] | None = None) -> None:
+        self.dialogue = Dialogue()
+        self.transcript = transcript
+        self._answers: list[Answer] = []
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._wanted = 0
+        self._heard = 0.0
+        self._timeout = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._trouble: LinkError | None = None
+        self._loop = asyncio.get_running_loop()
+        self._on_gone: Callable[[], None] | None = None
+        self._leaving = False
+
+    # --- asyncio.Protocol -------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the dialogue; wake whoever waits."""
+        try:
+            answers = self.dialogue.feed(data)
+        except ProtocolError as error:
+            self._fail(LinkError("protocol", str(error)))
+            return
+        if not answers:
+            return
+        self._heard = self._loop.time()
+        if self.transcript is not None:
+            self._note("<", [str(answer.reply) for answer in answers])
+        if self._leaving:
+            if any(
+                answer.stage is Stage.POLICY for answer in answers
+            ):  # what came before answered older commands
+                self._close()
+            return
+        self._answers += [
+            answer for answer in answers if answer.stage is not Stage.POLICY
+        ]  # the rest was unasked
+        if self._waiter is not None and len(self._answers) >= self._wanted:
+            self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The other side is gone."""
+        self._fail(LinkError("disconnected", f"the server closed the connection{f': {exc}' if exc else ''}"))
+        if self._on_gone is not None:
+            self._on_gone()
+            self._on_gone = None
+
+    # --- for the session --------------------------------------------------------------------------
+
+    async def exchange(self, data: bytes, timeout: float) -> list[Answer]:
+        """Send, then wait until every command has its answer.
+
+        Args:
+            data: Commands made by `self.dialogue`.
+            timeout: Seconds allowed for each answer.
+
+        Raises:
+            LinkError: with the answers that did come.
+        """
+        if data and self._transport is not None and self._trouble is None:
+            if self.transcript is not None:
+                self._note(">", data.decode("utf-8", "replace").splitlines())
+            self._transport.write(data)
+        self._wanted = len(self._answers) + self.dialogue.waiting
+        if self._trouble is None and len(self._answers) < self._wanted:
+            self._heard = self._loop.time()
+            self._timeout = timeout
+            self._waiter = self._loop.create_future()
+            self._timer = self._loop.call_later(timeout, self._tick)
+            try:
+                await self._waiter
+            finally:
+                self._timer.cancel()
+                self._waiter = None
+        answers, self._answers = self._answers, []
+        if self._trouble is not None and len(answers) < self._wanted:
+            raise LinkError(self._trouble.kind, str(self._trouble), answers)
+        return answers
+
+    async def secure(self, server_name: str, timeout: float) -> None:
+        """Start TLS; the certificate is not verified, as between MTAs (RFC 7435, opportunistic).
+
+        Raises:
+            LinkError: kind `tls`.
+        """
+        if self._transport is None or self._answers:
+            raise LinkError("tls", "the server spoke out of turn after STARTTLS")
+        try:
+            self.dialogue.secured()
+            async with asyncio.timeout(timeout):
+                made = await self._loop.start_tls(
+                    self._transport,
+                    self,
+                    opportunistic_tls(),
+                    server_hostname=server_name or None,
+                    ssl_shutdown_timeout=2.0,
+                )
+        except (OSError, ssl.SSLError, TimeoutError, ProtocolError) as error:
+            raise LinkError("tls", f"TLS failed: {error or type(error).__name__}") from None
+        if made is None:
+            raise LinkError("tls", "TLS failed: the server closed the connection")
+        self._transport = made
+        self._note("*", ["TLS established"])
+
+    @property
+    def source_ip(self) -> str:
+        """The address the server sees."""
+        if self._transport is None:
+            return ""
+        name = self._transport.get_extra_info("sockname")
+        return str(name[0]) if isinstance(name, tuple) else ""
+
+    def leave(self, on_gone: Callable[[], None], goodbye: float) -> None:
+        """Say QUIT and let the connection end by itself; nobody waits for the 221.
+
+        Args:
+            on_gone: Called once the connection is closed on both sides.
+            goodbye: Seconds after which it is closed from here.
+        """
+        if self._transport is None or self._transport.is_closing():
+            on_gone()
+            return
+        self._on_gone = on_gone
+        self._leaving = True
+        data = self.dialogue.quit()
+        if self.transcript is not None:
+            self._note(">", ["QUIT"])
+        with contextlib.suppress(OSError, RuntimeError):
+            self._transport.write(data)
+        self._timer = self._loop.call_later(goodbye, self._close)
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._transport is not None:
+            self._transport.close()
+
+    def _tick(self) -> None:
+        left = self._heard + self._timeout - self._loop.time()
+        if left > 0.001:
+            self._timer = self._loop.call_later(left, self._tick)
+            return
+        self._fail(LinkError("timeout", f"no answer within {self._timeout:g} s"))
+
+    def _fail(self, trouble: LinkError) -> None:
+        if self._trouble is None:
+            self._trouble = trouble
+            if not self._leaving:
+                self._note("*", [str(trouble)])
+        if self._leaving:
+            self._close()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _note(self, who: str, texts: list[str]) -> None:
+        if self.transcript is not None:
+            now = self._loop.time()
+            self.transcript.extend(Line(now, who, text) for text in texts)
+
+
+class Connector(Protocol):
+    """How a session gets its link; a simulation has its own."""
+
+    async def __call__(
+        self, ip: str, port: int, source: str, timeout: float, transcript: list[Line] | None
+    ) -> Link:
+        """Dial.
+
+        Raises:
+            LinkError: kind refused, timeout, unreachable or proxy.
+        """
+
+
+@dataclass(slots=True)
+class TcpConnector:
+    """Dials from a given source address, or through a SOCKS5 proxy.
+
+    The proxy is off by default: behind it HELO, PTR and A cannot agree, and the address that servers judge is
+    somebody else's, so answers get worse and the blame goes to a stranger.
+    """
+
+    proxy: str = ""
+
+    async def __call__(
+        self, ip: str, port: int, source: str, timeout: float, transcript: list[Line] | None
+    ) -> Link:
+        """Dial; see `Connector`."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(timeout):
+                if not (self.proxy or source):
+                    return (await loop.create_connection(lambda: Link(transcript), ip, port))[1]
+                sock = await self._proxied(ip, port) if self.proxy else await _dial(loop, ip, port, source)
+            return (await loop.create_connection(lambda: Link(transcript), sock=sock))[1]
+        except TimeoutError:
+            raise LinkError("timeout", f"no connection to {ip} port {port} within {timeout:g} s") from None
+        except ConnectionRefusedError:
+            raise LinkError("refused", f"{ip} port {port} refused the connection") from None
+        except OSError as error:
+            kind = "proxy" if self.proxy else "unreachable"
+            raise LinkError(kind, f"{ip} port {port}: {error.strerror or error}") from None
+
+    async def _proxied(self, ip: str, port: int) -> socket.socket:
+        from python_socks import ProxyError  # noqa: PLC0415 - only when a proxy is asked for
+        from python_socks.async_.asyncio import Proxy  # noqa: PLC0415
+
+        try:
+            return await Proxy.from_url(self.proxy).connect(dest_host=ip, dest_port=port)
+        except ProxyError as error:
+            raise OSError(f"proxy: {error}") from None
+
+
+async def _dial(loop: asyncio.AbstractEventLoop, ip: str, port: int, source: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        if source:
+            # Linux: the port is chosen at connect(), so one source can reach many servers from the same port.
+            sock.setsockopt(socket.IPPROTO_IP, getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24), 1)
+            sock.bind((source, 0))
+        await loop.sock_connect(sock, (ip, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+@lru_cache(maxsize=1)
+def opportunistic_tls() -> ssl.SSLContext:
+    """A client context that takes any certificate: encryption against listeners, not identity."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
