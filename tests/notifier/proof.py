@@ -100,7 +100,7 @@ class Proof:
         self._outbox = directory / "outbox.sqlite3"
         self._log = directory / "senders.log"
         self._clock = Clock(plan.speed)
-        self._random = random.Random(plan.seed)  # noqa: S311 - which sender dies is no secret
+        self._random = random.Random(plan.seed)
         self.telegram = Emulators(directory / "emulators", plan.speed)
         self._senders: list[subprocess.Popen[bytes]] = []
         self._killed_at: list[float] = []
