@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,7 +71,7 @@ class Database:
             raise OutboxError(f"outbox {path}: {_reason(error)}") from None
         self.connection.row_factory = sqlite3.Row
         try:
-            self._prepare(durable)
+            self._prepare(durable, patience)
         except OutboxError:
             self.close()
             raise
@@ -104,9 +105,9 @@ class Database:
         """Close the connection."""
         self.connection.close()
 
-    def _prepare(self, durable: bool) -> None:
+    def _prepare(self, durable: bool, patience: float) -> None:
         with self.errors():
-            self.connection.execute("PRAGMA journal_mode = WAL")
+            self._use_wal(time.monotonic() + patience)
             self.connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             if self._version() == _VERSION:
                 return
@@ -119,6 +120,18 @@ class Database:
                 for statement in _SCHEMA.split(";\n"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+    def _use_wal(self, deadline: float) -> None:
+        """Switch to write-ahead logging; SQLite itself does not wait where two processes switch a new file."""
+        while True:
+            try:
+                self.connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     def _version(self) -> int:
         return int(self.connection.execute("PRAGMA user_version").fetchone()[0])
