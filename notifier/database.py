@@ -122,7 +122,7 @@ class Database:
                 connection.execute(f"PRAGMA user_version = {_VERSION}")
 
     def _use_wal(self, deadline: float) -> None:
-        """Switch to write-ahead logging; SQLite itself does not wait where two processes switch a new file."""
+        """Switch to write-ahead logging; SQLite does not wait where two processes switch a new file."""
         while True:
             try:
                 self.connection.execute("PRAGMA journal_mode = WAL")
