@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dns.resolver
 
+from deploys.mail.services import dkim_key
 from lab.proofs.scene import Disproved, Scene
 
 
@@ -15,7 +16,7 @@ def dns_matches_keys(scene: Scene) -> str:
             selector = scene.selectors[domain]
             answer = dns.resolver.resolve(f"{selector}._domainkey.{domain}", "TXT")
             published = b"".join(answer[0].strings).decode().replace(" ", "").partition("p=")[2].rstrip(";")
-            path = f"/var/lib/rspamd/dkim/{domain}.{selector}.key"
+            path = dkim_key(domain, selector)
             pem = scene.run(Scene.label(host), ["openssl", "pkey", "-in", path, "-pubout"])
             on_disk = "".join(line for line in pem.splitlines() if not line.startswith("-"))
             if published != on_disk:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from email import message_from_bytes
 from email.message import Message
+from functools import partial
 
 import authheaders
 import dkim
@@ -95,13 +97,26 @@ def reply_arrives(scene: Scene) -> str:
         sender = scene.mailboxes[host][0]
         message = compose(sender.address, f"echo@{RECEIVER}")
         submit(sender, message)
-        token = str(message["Message-ID"]).encode()
-        wait_until(
-            lambda box=sender, token=token: any(token in raw for raw in inbox(box)),  # type: ignore[misc]
-            f"reply to {sender.address}",
-        )
+        _await_mail(sender, f"reply to {sender.address}", partial(_replies_to, str(message["Message-ID"])))
         seen.append(sender.address)
     return "read over IMAPS by " + ", ".join(seen)
+
+
+def _await_mail(mailbox: Mailbox, what: str, wanted: Callable[[bytes], bool]) -> bytes:
+    """The first raw message in the account's mailbox that is wanted, once it is there."""
+    found: list[bytes] = []
+
+    def look() -> bool:
+        found[:] = filter(wanted, inbox(mailbox))
+        return bool(found)
+
+    wait_until(look, what)
+    return found[0]
+
+
+def _replies_to(message_id: str, raw: bytes) -> bool:
+    # By its header: a notification that the mail failed quotes the id too.
+    return str(message_from_bytes(raw)["In-Reply-To"]).strip() == message_id
 
 
 def refusal_comes_back(scene: Scene) -> str:
@@ -110,12 +125,11 @@ def refusal_comes_back(scene: Scene) -> str:
     message = compose(sender.address, f"bounce@{RECEIVER}")
     submit(sender, message)
     token = str(message["Message-ID"]).encode()
-
-    def notified() -> bool:
-        return any(token in raw and b"report-type=delivery-status" in raw for raw in inbox(sender))
-
-    wait_until(notified, f"DSN for {message['To']} in {sender.address}")
-    report = next(raw for raw in inbox(sender) if token in raw)
+    report = _await_mail(
+        sender,
+        f"DSN for {message['To']} in {sender.address}",
+        lambda raw: token in raw and b"report-type=delivery-status" in raw,
+    )
     status = re.search(rb"^Status: (5\.\d+\.\d+)", report, re.MULTILINE)
     if not status:
         raise Disproved("the notification carries no Status of class 5")

@@ -104,21 +104,16 @@ def compose(sender: str, recipient: str, *, header_from: str | None = None) -> E
     return message
 
 
-def submit(mailbox: Mailbox, message: EmailMessage, *, envelope_from: str | None = None) -> str:
+def submit(mailbox: Mailbox, message: EmailMessage, *, envelope_from: str | None = None) -> None:
     """Send over authenticated submission on 587 with STARTTLS.
-
-    Returns:
-        The TLS version of the session.
 
     Raises:
         smtplib.SMTPException: whatever the node refused.
     """
     with smtplib.SMTP(mailbox.host, 587, timeout=20) as smtp:
         smtp.starttls(context=client_tls())
-        version = smtp.sock.version() if isinstance(smtp.sock, ssl.SSLSocket) else None
         smtp.login(mailbox.address, mailbox.password)
         smtp.send_message(message, from_addr=envelope_from or mailbox.address)
-    return version or "no TLS"
 
 
 def inbox(mailbox: Mailbox) -> list[bytes]:
