@@ -88,15 +88,16 @@ class Event:
     step: Step
 
 
-def preview(hosts: Sequence[Host]) -> dict[str, HostReport]:
-    """Find what converging would change. Changes nothing.
+def preview(hosts: Sequence[Host]) -> tuple[dict[str, HostReport], dict[str, str]]:
+    """Find what converging would change, and the keys there are, over one connection. Changes nothing.
 
     Returns:
-        A report for each host, by its name.
+        A report for each host, by its name; and as :func:`dkim_public_keys`, of the hosts that could be read.
     """
     with _Run(hosts).connected() as run:
         run.prepare()
-        return run.reports(lambda host: ledger(host).planned)
+        reports = run.reports(lambda host: ledger(host).planned)
+        return reports, run.public_keys()
 
 
 def converge(hosts: Sequence[Host], on_event: Callable[[Event], None]) -> dict[str, HostReport]:
@@ -183,7 +184,7 @@ class _Run(BaseStateCallback):
         self._each(lambda host: self._execute_host(host, order, on_event), eager)
 
     def public_keys(self) -> dict[str, str]:
-        """Ask each node for the public halves of its domains' keys."""
+        """Ask each node that nothing went wrong on for the public halves of its domains' keys."""
         keys: dict[str, str] = {}
 
         def ask(host: PyinfraHost) -> None:
@@ -191,10 +192,10 @@ class _Run(BaseStateCallback):
                 dkim_key(domain.name, domain.selector): domain.name
                 for domain in settings(host.data.dict()).domains
             }
-            found = host.get_fact(PublicKeys, tuple(paths)) or {}
+            found = (host.get_fact(PublicKeys, tuple(paths)) or {}) if paths else {}
             keys.update({paths[path]: key for path, key in found.items()})
 
-        self._each(ask, list(self._state.active_hosts))
+        self._each(ask, [host for host in self._state.active_hosts if not ledger(host).error])
         return keys
 
     def reports(self, changes: Callable[[PyinfraHost], Sequence[str]]) -> dict[str, HostReport]:

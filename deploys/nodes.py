@@ -59,13 +59,13 @@ class PyinfraNodes:
             elif contact.problem:
                 silent[name] = contact.problem
         pinned = [host for host in found if host.name not in changes and host.name not in silent]
-        for name, report in (preview(pinned) if pinned else {}).items():
+        reports, keys = preview(pinned) if pinned else ({}, {})
+        for name, report in reports.items():
             if report.status in (Status.UNREACHABLE, Status.FAILED):
                 silent[name] = report.error or "it cannot be read"
             else:
                 changes[name] = report.changes
-        answered = [host for host in pinned if host.name in changes]
-        return NodeView(changes, silent, dkim_public_keys(answered) if answered else {})
+        return NodeView(changes, silent, keys)
 
     def converge(
         self, names: Sequence[str], addresses: Mapping[str, str], on_event: Callable[[str], None]

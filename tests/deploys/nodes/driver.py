@@ -38,7 +38,7 @@ def main(verb: str, hosts: Sequence[Host]) -> dict[str, Any]:
     if verb == "keys":
         return dkim_public_keys(hosts)
     if verb == "preview":
-        return {name: asdict(report) for name, report in preview(hosts).items()}
+        return {name: asdict(report) for name, report in preview(hosts)[0].items()}
     events: list[str] = []
     reports = converge(hosts, lambda event: events.append(f"{event.host} {event.operation} {event.step}"))
     return {name: asdict(report) for name, report in reports.items()} | {"events": events}
