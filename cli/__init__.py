@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 from cyclopts import App, CycloptsError
@@ -36,3 +37,11 @@ def fail(message: str) -> NoReturn:
     """End with one clear line on stderr and exit status 1."""
     print(f"outreach: {message}", file=sys.stderr)  # noqa: T201 - the command's own output
     raise SystemExit(1)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a command's file; one that cannot be written is one clear line."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror}")

@@ -20,7 +20,7 @@ from typing import Annotated, Literal, NoReturn
 
 from cyclopts import Parameter
 
-from cli import fail
+from cli import fail, write
 from cli.fleet import DEFAULT_FILE, FleetFile, read_fleet
 from cli.progress import Progress, host_table, report
 from costs.pricebook import PriceBook, PriceBookError
@@ -68,7 +68,7 @@ def plan(
         with Progress().reading():
             drawn, _ = _session(fleet, allocation, scope).plan()
         if out:
-            _write(out, jsonlib.dumps(dump(drawn), indent=2) + "\n")
+            write(out, jsonlib.dumps(dump(drawn), indent=2) + "\n")
     _print(drawn, "json" if json else format)
     _complain(drawn)
     if drawn.problems:
@@ -181,13 +181,6 @@ def _complain(drawn: Plan, outcomes: Sequence[Outcome] = ()) -> None:
     failures = [outcome.reason for outcome in outcomes if outcome.status is Status.FAILED]
     for message in dict.fromkeys([*(found.message for found in drawn.problems), *failures]):
         sys.stderr.write(f"outreach: {message}\n")
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        fail(f"{path} cannot be written: {error.strerror}")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from cli import fail
+from cli import fail, write
 from cli.fleet import read_fleet
 from lab import Lab, LabError, default_state
 from lab.rehearsal import Rehearsal, Report
@@ -32,9 +32,9 @@ def rehearse(
             lab.down()
     except LabError as error:
         fail(str(error))
-    if report:
-        report.write_text(json.dumps(shown.as_json(), indent=2) + "\n")
     _close(shown, keep)
+    if report:
+        write(report, json.dumps(shown.as_json(), indent=2) + "\n")
     return 1 if shown.failed else 0
 
 
