@@ -1,0 +1,1 @@
+"""The REST service: the validator, the notifier and jobs over HTTP."""
