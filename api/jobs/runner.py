@@ -161,7 +161,7 @@ class Runner:
             try:
                 found = await self._threads.read(Store.missing, work.number, rows)
             except StorageFull as error:
-                self._trouble = str(error)
+                log.warning("reading on waits: %s", error)
                 await asyncio.sleep(_RETRY)
             else:
                 work.park(found, self._loop.time())

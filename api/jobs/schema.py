@@ -58,10 +58,15 @@ def errors(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", None) in _NO_SPACE:
-            raise StorageFull(f"no space left for the jobs in {path.parent}") from None
+            raise full(path) from None
         raise StorageBroken(f"job store {path}: {error}") from None
     except OSError as error:
         raise StorageBroken(f"job store {path}: {error.strerror or error}") from None
+
+
+def full(path: Path) -> StorageFull:
+    """What to say then."""
+    return StorageFull(f"no space left for the jobs in {path.parent}")
 
 
 def claim(path: Path, patience: float = 10.0) -> int:
@@ -130,6 +135,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     # A row that was told to a reader must outlive a power cut: its `seq` is never given to another.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA cache_size = -4096")
+    # The log stays about a megabyte, so that on a full disk there is room to remove what was begun.
+    connection.execute("PRAGMA wal_autocheckpoint = 256")
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > _VERSION:
         raise StorageBroken(f"job store {path}: written by a newer version (format {version})")

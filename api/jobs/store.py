@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -67,12 +68,18 @@ def encode(address: str) -> bytes:
 class Store:
     """The tables through one connection.
 
+    Args:
+        path: The SQLite file.
+        reserve: Bytes that a new list leaves free on the disk.
+        read_only: For reading alone.
+
     Raises:
         StorageFull, StorageBroken: from every method.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, reserve: int = 0, read_only: bool = False) -> None:
         self.path = path
+        self._reserve = reserve
         self._db = schema.connect(path, read_only=read_only)
 
     def close(self) -> None:
@@ -83,6 +90,7 @@ class Store:
 
     def begin(self, owner: str, now: float) -> int:
         """A job that is shown to nobody until `accept`; its number."""
+        self._leave_reserve()
         with schema.transaction(self._db, self.path) as db:
             found = db.execute(
                 "INSERT INTO job (id, owner, state, created) VALUES (?, ?, 'ACCEPTING', ?)",
@@ -92,6 +100,7 @@ class Store:
 
     def append(self, number: int, first: int, addresses: Sequence[bytes]) -> None:
         """Rows from `first` on."""
+        self._leave_reserve()
         with schema.transaction(self._db, self.path) as db:
             db.executemany(
                 "INSERT INTO address (job, row, text) VALUES (?, ?, ?)",
@@ -117,6 +126,13 @@ class Store:
                 (state, total, repeats, key, digest, total, number),
             )
             return self._stored(db.execute("SELECT * FROM job WHERE number = ?", (number,)).fetchone())
+
+    def _leave_reserve(self) -> None:
+        """Refuse a list while there is space to remove it, and for the verdicts of jobs that run."""
+        with schema.errors(self.path):
+            disk = os.statvfs(self.path.parent)
+        if disk.f_bavail * disk.f_frsize < self._reserve:
+            raise schema.full(self.path)
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -275,7 +291,8 @@ class Store:
         """Give some of the file's free space back to the disk; True when there is none left."""
         with schema.errors(self.path):
             self._db.executescript(f"PRAGMA incremental_vacuum({_SHRINK})")
-            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            # The log of all that was deleted is given back too, unless a reader still needs it.
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             return not self._db.execute("PRAGMA freelist_count").fetchone()[0]
 
     def _sweep(self, number: int, table: str, column: str) -> int:
