@@ -135,18 +135,20 @@ class Work:
 
     def take(self) -> tuple[int, str] | None:
         """The next address, from each lane in turn."""
-        if not self._ready:
-            return None
-        self.begun = True
-        name, _ = self._ready.popitem(last=False)
-        lane = self._lanes[name]
-        row, address = lane.parked.popleft()
-        lane.out += 1
-        self._parked -= 1
-        self.out[row] = name
-        if lane.ready:
-            self._ready[name] = None
-        return row, address
+        while self._ready:
+            name, _ = self._ready.popitem(last=False)
+            lane = self._lanes[name]
+            if not lane.ready:  # it slowed down since
+                continue
+            row, address = lane.parked.popleft()
+            lane.out += 1
+            self._parked -= 1
+            self.begun = True
+            self.out[row] = name
+            if lane.ready:
+                self._ready[name] = None
+            return row, address
+        return None
 
     def settled(self, row: int, now: float) -> None:
         """The verdict on a row came."""

@@ -29,7 +29,7 @@ _GATHER = 0.02
 _RETRY = 1.0
 _LOOK_ROUND = 5.0
 # Domains whose operator is remembered.
-_REMEMBERED = 50_000
+_REMEMBERED = 10_000
 # A rate is what was done in so many seconds.
 _PACE = 60.0
 
