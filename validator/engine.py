@@ -63,16 +63,38 @@ class Engine:
 
     # --- for the caller ---------------------------------------------------------------------------
 
-    def submit(self, raw: str, done: Callable[[Verdict], None]) -> None:
-        """Take an address; `done` is called once, perhaps at once."""
+    def submit(self, raw: str, done: Callable[[Verdict], None], *, patient: bool = True) -> Job | None:
+        """Take an address; `done` is called once, perhaps at once.
+
+        Args:
+            raw: The address.
+            done: Takes the verdict.
+            patient: Come back to greylists and wait for cool-downs as the settings allow; else the first
+                answer is the verdict.
+
+        Returns:
+            What `withdraw` takes; None if the verdict was given at once.
+        """
         self.pending += 1
         now = self._loop.time()
         try:
             address = parse_address(raw)
         except SyntaxProblem as problem:
             self._call(done, Verdict(raw, Status.INVALID_SYNTAX, "form", str(problem), 1.0, Stage.SYNTAX))
-            return
-        self._place(Job(raw, address, done, now))
+            return None
+        job = Job(raw, address, done, now, patient=patient)
+        self._place(job)
+        return job
+
+    def withdraw(self, job: Job) -> None:
+        """Take an address back that has no verdict yet: `done` is not called any more.
+
+        It is not asked for, unless its RCPT is on the way; a session without other work ends in QUIT.
+        """
+        if not job.withdrawn:
+            job.withdrawn = True
+            self.pending -= 1
+            self._make_room()
 
     @property
     def lanes(self) -> Lanes:
@@ -102,7 +124,7 @@ class Engine:
     # --- placing work -----------------------------------------------------------------------------
 
     def _place(self, job: Job) -> None:
-        if self._closed:
+        if self._closed or job.withdrawn:
             return
         domain = self._domains.get(job.address.domain)
         if domain is None:
@@ -253,7 +275,7 @@ class Engine:
 
     def come_back(self, job: Job, trouble: Trouble, session: Session) -> None:
         """Again from the same source after the next delay (RFC 6647), or the verdict."""
-        delays = self.settings.greylist_delays
+        delays = self.settings.greylist_delays if job.patient else ()
         if trouble.status is Status.TEMPFAIL:
             delays = delays[:1]
         if job.greylisted >= len(delays):
@@ -268,7 +290,8 @@ class Engine:
         """Again from the same source once its cool-down is over, or the verdict."""
         wait = max(0.0, session.lane.silent_until - self._loop.time())
         job.throttled += 1
-        if job.throttled > MOST_THROTTLES or wait > self.settings.patience or not self.settings.patience:
+        patience = self.settings.patience if job.patient else 0.0
+        if job.throttled > MOST_THROTTLES or wait > patience or not patience:
             self.settle(job, trouble, session)
             return
         job.source = session.lane.source
@@ -286,6 +309,8 @@ class Engine:
         self, job: Job, trouble: Trouble, session: Session | None, domain: Domain | None = None
     ) -> None:
         """Give the verdict."""
+        if job.withdrawn:
+            return
         domain = session.domain if domain is None and session is not None else domain
         verdict = verdict_of(job, trouble, domain, session, self._loop.time())
         self._call(job.done, verdict)
@@ -297,8 +322,11 @@ class Engine:
         try:
             done(verdict)
         finally:
-            if self._room is not None and not self._room.done() and self.pending < self.settings.window:
-                self._room.set_result(None)
+            self._make_room()
+
+    def _make_room(self) -> None:
+        if self._room is not None and not self._room.done() and self.pending < self.settings.window:
+            self._room.set_result(None)
 
 
 def _families(source: str) -> tuple[int, ...]:

@@ -95,6 +95,9 @@ class Recipients:
             job = held.pop() if held else self.domain.take(self.lane.source)
             if job is None:
                 break
+            if job.withdrawn:
+                self.session.hand.pop(id(job), None)
+                continue
             self.session.hand[id(job)] = job
             if job.address.utf8 and not self.link.dialogue.smtputf8:
                 self._finish(
