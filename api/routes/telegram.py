@@ -76,7 +76,7 @@ class Told(BaseModel):
 
 
 ANSWERS: dict[int | str, dict[str, Any]] = {
-    **problems(400, 413, 502, 503, 507),
+    **problems(400, 409, 413, 502, 503, 507),
     200: {"description": "Telegram has it, or it repeats one that was told.", "model": Told},
     202: {"description": "It is kept and will be sent.", "model": Told},
 }
