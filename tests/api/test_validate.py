@@ -34,12 +34,17 @@ def test_each_address_gets_its_verdict_in_the_order_asked_and_a_repeat_is_asked_
         "no address",
         "x@nowhere.test",
         "\u00fc@good.test",
+        "\x00\r\n",
+        "\ud800@good.test",
     ]
     before = len(far_side["good.test"].sessions)
-    results = client.post("/validate", json={"emails": emails}).json()["results"]
+    body = json.dumps({"emails": emails}).encode()
+    answer = client.post("/validate", content=body, headers={"Content-Type": "application/json"})
+    results = answer.json()["results"]
     assert [row["email"] for row in results] == emails
     assert [row["verdict"] for row in results] == [
-        *("VALID", "MAILBOX_NOT_FOUND", "VALID", "INVALID_SYNTAX", "NO_MX", "UNKNOWN")
+        *("VALID", "MAILBOX_NOT_FOUND", "VALID", "INVALID_SYNTAX", "NO_MX", "UNKNOWN"),
+        *("INVALID_SYNTAX", "INVALID_SYNTAX"),
     ]
     asked = [address for log in far_side["good.test"].sessions[before:] for address in log.recipients]
     assert asked.count("bert@good.test") == 1
