@@ -96,19 +96,25 @@ class Runner:
         self.announce()
 
     def pause(self, number: int) -> None:
-        """Hand over nothing more of a job; what is with the validator is still kept."""
+        """Take all of a job back; what was asked and not answered is asked again when it goes on."""
         work = self._works.pop(number, None)
         if work is not None:
             self._paused[number] = work
+            self._withdraw(work)
         self.announce()
 
     def drop(self, number: int) -> None:
         """Forget a job."""
-        self._works.pop(number, None)
-        self._paused.pop(number, None)
+        work = self._works.pop(number, None) or self._paused.pop(number, None)
+        if work is not None:
+            self._withdraw(work)
         self._paces.pop(number, None)
         self._wake.set()
         self.announce()
+
+    def _withdraw(self, work: Work) -> None:
+        for ticket in work.take_back():
+            self._validator.engine.withdraw(ticket)
 
     def announce(self) -> None:
         """Wake whoever waits for `news`."""
@@ -177,7 +183,10 @@ class Runner:
             if item is None:
                 return False
             row, address = item
-            self._validator.engine.submit(address, partial(self._answered, work, row))
+            ticket = self._validator.engine.submit(address, partial(self._answered, work, row))
+            handed = work.out.get(row)
+            if handed is not None:  # else the verdict is there already
+                handed.ticket = ticket
         return True
 
     @property
@@ -207,9 +216,8 @@ class Runner:
         work.settled(row, self._loop.time())
         if verdict.operator:
             self._learn(verdict)
-        if work.number in self._works or work.number in self._paused:
-            self._known.append(Known(work.number, row, verdict))
-            self._unwritten.set()
+        self._known.append(Known(work.number, row, verdict))
+        self._unwritten.set()
         self._wake.set()
 
     def _learn(self, verdict: Verdict) -> None:

@@ -21,7 +21,7 @@ def fill(work: Work, address_of: dict[int, str], now: float = 0.0) -> None:
 
 def take_all(work: Work, address_of: dict[int, str] | None = None) -> list[tuple[int, str]]:
     """What may go now; with the list at hand, reading on as the runner does."""
-    taken = []
+    taken: list[tuple[int, str]] = []
     while True:
         if address_of is not None:
             fill(work, address_of)
@@ -73,6 +73,17 @@ def test_every_row_is_handed_over_once_whatever_the_pace(
             work.settled(row, now)
         del out[:step]
     assert sorted(handed) == sorted(address_of)
+
+
+def test_what_is_taken_back_is_handed_over_again_in_its_order() -> None:
+    address_of = {row: f"u{row}@{'ab'[row % 2]}.test" for row in range(1, 201)}
+    work = Work(1, 200, SOURCES, lambda _: None)
+    first = take_all(work, address_of)
+    assert work.take_back() == []  # no tickets were noted
+    assert not work.out
+    again = take_all(work, address_of)
+    for domain in ("a.test", "b.test"):
+        assert [x for x in again if x[1].endswith(domain)] == [x for x in first if x[1].endswith(domain)]
 
 
 def test_an_operator_gets_little_at_once_and_others_are_not_kept_waiting() -> None:
