@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from api.jobs.model import StorageBroken, StorageFull
@@ -101,7 +101,11 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         StorageFull, StorageBroken: it cannot be opened or was written by a newer version.
     """
     with errors(path):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # Never open and close a file that is there: POSIX drops all locks a process has on a file when it
+        # closes any descriptor of it, and those of SQLite's open connections are such locks.
+        # https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
     try:
         with errors(path):

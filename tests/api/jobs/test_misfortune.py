@@ -67,6 +67,27 @@ def test_after_kill_9_every_address_has_one_verdict_and_only_what_was_in_flight_
     assert sum(times - 1 for times in asked(servers).values()) <= 3 * 40 * domains
 
 
+def test_another_process_that_looks_into_the_store_takes_nothing_from_it(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.db"
+    look = (
+        "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('SELECT * FROM job'); db.close()"
+    )
+
+    async def go() -> None:
+        async with opened(tmp_path, NOWHERE) as jobs:
+            for count in range(1, 4):
+                job = await ended(jobs, await jobs.submit(listed(["bad", "worse"]), owner="a"))
+                # The last to close an SQLite file removes its log: this one must not be the last.
+                await asyncio.to_thread(subprocess.run, [sys.executable, "-c", look, str(path)], check=True)
+                assert (tmp_path / "jobs.db-wal").exists()
+                assert len(await jobs.list(owner="a", limit=9)) == count
+                assert len(await all_rows(jobs, job)) == 2
+        with closing(sqlite3.connect(path)) as db:
+            assert db.execute("SELECT count(*) FROM verdict").fetchone() == (6,)
+
+    asyncio.run(go())
+
+
 def start(directory: Path, world: World, addresses: list[str]) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.api.jobs.worker", str(directory), str(world.resolver[1])]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
