@@ -1,9 +1,9 @@
 """The fleet's own certificate authority and its hosts' certificates, derived from the root secret.
 
-Nothing is stored: the same fleet and secret make the same bytes, today and on another laptop (HKDF, RFC 5869;
-Ed25519 signs without randomness, RFC 8032). A host's private key is known to the host and to whoever holds the
-root secret, which derives every other secret too. These certificates are for traffic between the fleet's hosts;
-mail servers and people's clients see others.
+Nothing is stored: the same fleet and secret make the same bytes, today and on another laptop (HKDF, RFC
+5869; Ed25519 signs without randomness, RFC 8032). A host's private key is known to the host and to whoever
+holds the root secret, which derives every other secret too. These certificates are for traffic between the
+fleet's hosts; mail servers and people's clients see others.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from deploys.secrets import derive
 
-# Fixed, or the bytes would change by the day. Who gets hold of a key is shut out by another root secret and not
-# by a date.
+# Fixed, or the bytes would change by the day. Who gets hold of a key is shut out by another root secret and
+# not by a date.
 _FROM = datetime(2026, 1, 1, tzinfo=UTC)
 _UNTIL = datetime(2056, 1, 1, tzinfo=UTC)
 
@@ -31,7 +31,7 @@ class HostCertificate:
     """What a host shows, PEM.
 
     Args:
-        certificate: signed by the fleet's authority, for the host's name and address, as server and as client.
+        certificate: signed by the fleet's authority for the host's name and address, as server and client.
         key: PKCS #8, without a password.
     """
 

@@ -1,4 +1,4 @@
-"""Running a script on a host, or copying a file there, from inside an operation, with its outcome as a value."""
+"""Running a script on a host, or copying a file there, inside an operation; the outcome is a value."""
 
 from __future__ import annotations
 

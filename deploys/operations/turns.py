@@ -42,11 +42,8 @@ def in_turn(what: str, act: Callable[[State, Host], bool]) -> Callable[[State, H
             turns = _RUNS.setdefault(state, {}).setdefault(what, _Turns())
         with turns.lock:
             if turns.stopped_by is not None:
-                return failed(
-                    state,
-                    host,
-                    f"{what}: left as it was, since {turns.stopped_by} failed; mend that and run it again",
-                )
+                why = f"{turns.stopped_by} failed; mend that and run it again"
+                return failed(state, host, f"{what}: left as it was, since {why}")
             turns.stopped_by = host.name  # stands if `act` raises
             if act(state, host):
                 turns.stopped_by = None

@@ -33,9 +33,9 @@ free=$(df -Pm {ROOT} | awk 'NR == 2 {{ print $4 }}')
 if echo "$1  {ROOT}/.work/release.tar" | sha256sum --check --status 2>/dev/null; then echo there; fi
 """
 
-# The release is made under its final path, which a venv's scripts and compiled files carry in them, without being
-# there yet: in a mount namespace of its own, where /opt/outreach is /opt/outreach/.work. It gets its name by one
-# rename once it is whole and on the disk.
+# The release is made under its final path, which a venv's scripts and compiled files carry in them, without
+# being there yet: in a mount namespace of its own, where /opt/outreach is /opt/outreach/.work. It gets its name
+# by one rename once it is whole and on the disk.
 _INSTALL = f"""set -u
 umask 022
 export LC_ALL=C
@@ -45,7 +45,8 @@ exec 9>/run/outreach/lock
 flock -w 300 9 || {{ echo 'error: another operator is changing this host'; exit 1; }}
 cd {ROOT} || exit 1
 [ ! -d "$1" ] || exit 0
-echo "$2  .work/release.tar" | sha256sum --check --status || {{ echo 'error: the archive came damaged'; exit 1; }}
+echo "$2  .work/release.tar" | sha256sum --check --status ||
+    {{ echo 'error: the archive came damaged'; exit 1; }}
 drop() {{ find .work -mindepth 1 -maxdepth 1 ! -name release.tar -exec rm -rf {{}} +; }}
 drop
 {{

@@ -1,4 +1,4 @@
-"""The bot the team listens to, out of the operator's environment; hosts and `outreach apply` speak through it."""
+"""The bot the team listens to, out of the operator's environment: for the hosts and for `outreach apply`."""
 
 from __future__ import annotations
 
