@@ -18,8 +18,8 @@ PACKAGES = (
     "unbound",
     "unbound-host",
 )
-OPERATOR_PORTS = {True: (22, 465, 587, 993), False: (22,)}
-"""Ports for operators and the orchestrator alone, by whether the host sends mail."""
+MAIL_PORTS = (465, 587, 993)
+WEB_PORT = 443
 
 
 def identity(host: Settings) -> Service:
@@ -60,11 +60,15 @@ def ssh(host: Settings) -> Service:
 
 def firewall(host: Settings) -> Service:
     """What may come in, and that only Postfix speaks SMTP outwards."""
+    serves_web = host.orchestrator is not None and "n8n" in host.orchestrator.services
     rules = render(
         "firewall/nftables.conf",
         operator_networks=host.operator_networks,
-        operator_ports=OPERATOR_PORTS[host.sends_mail],
+        # For operators and the orchestrator alone.
+        operator_ports=(22, *(MAIL_PORTS if host.sends_mail else ()), *((WEB_PORT,) if serves_web else ())),
         sends_mail=host.sends_mail,
+        serves_web=serves_web,
+        node_networks=host.orchestrator.node_networks if host.orchestrator else (),
     )
     return Service(
         name="firewall",
