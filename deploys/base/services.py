@@ -20,8 +20,8 @@ PACKAGES = (
 )
 API_PORT = 8025
 """Where a node's REST service listens, for the orchestrator alone."""
-OPERATOR_PORTS = {True: (22, 465, 587, 993), False: (22,)}
-"""Ports for operators and the orchestrator alone, by whether the host sends mail."""
+MAIL_PORTS = (465, 587, 993)
+WEB_PORT = 443
 
 
 def identity(host: Settings) -> Service:
@@ -78,13 +78,17 @@ def accounts(_host: Settings) -> Service:
 
 def firewall(host: Settings) -> Service:
     """What may come in, and that only Postfix and the validator speak SMTP outwards."""
+    serves_web = host.orchestrator is not None and "n8n" in host.orchestrator.services
     rules = render(
         "firewall/nftables.conf",
         operator_networks=host.operator_networks,
-        operator_ports=OPERATOR_PORTS[host.sends_mail],
+        # For operators and the orchestrator alone.
+        operator_ports=(22, *(MAIL_PORTS if host.sends_mail else ()), *((WEB_PORT,) if serves_web else ())),
         sends_mail=host.sends_mail,
         orchestrator=host.orchestrator_ipv4,
         api_port=API_PORT,
+        serves_web=serves_web,
+        node_networks=host.orchestrator.node_networks if host.orchestrator else (),
     )
     return Service(
         name="firewall",

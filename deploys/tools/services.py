@@ -134,8 +134,11 @@ def _secret(path: str, content: str) -> File:
 
 
 def _nodes(host: Settings, secrets: Secrets) -> str:
+    fqdns = {
+        name: f"{name}.{host.infra_domain}" for name in (host.orchestrator.nodes if host.orchestrator else ())
+    }
     nodes = [
-        {"name": node.name, "url": f"https://{node.fqdn}:{PORT}", "key": secrets.api_key(node.fqdn)}
-        for node in host.nodes
+        {"name": name, "url": f"https://{fqdn}:{PORT}", "key": secrets.api_key(fqdn)}
+        for name, fqdn in fqdns.items()
     ]
     return json.dumps({"ca": "/etc/outreach/ca.crt", "nodes": nodes}, indent=1) + "\n"
