@@ -1,5 +1,6 @@
 """Validation jobs: lists that are checked in the background, kept on disk, and survive a restart."""
 
+from api.jobs.local import LocalJobs
 from api.jobs.model import (
     IdempotencyConflict,
     Job,
@@ -20,6 +21,7 @@ __all__ = [
     "JobNotFound",
     "JobOver",
     "Jobs",
+    "LocalJobs",
     "State",
     "StorageBroken",
     "StorageFull",

@@ -33,7 +33,7 @@ class Job:
     """A job at one moment.
 
     Attributes:
-        id: 32 hexadecimal digits; a younger job's is the greater.
+        id: 32 hexadecimal digits.
         owner: Name of the API key that submitted it; no other sees it.
         state: See `State`.
         total: Addresses in the list, duplicates included.
