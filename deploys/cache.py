@@ -8,7 +8,11 @@ from pathlib import Path
 
 
 def cache_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """`$OUTREACH_CACHE`, else `$XDG_CACHE_HOME/outreach`, else root's `/var/cache/outreach` or `~/.cache/outreach`."""
+    """The folder; nobody has made it yet.
+
+    `$OUTREACH_CACHE`, else `$XDG_CACHE_HOME/outreach`, else root's `/var/cache/outreach` or
+    `~/.cache/outreach`.
+    """
     if environ.get("OUTREACH_CACHE"):
         return Path(environ["OUTREACH_CACHE"])
     if environ.get("XDG_CACHE_HOME"):

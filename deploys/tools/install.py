@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.facts import FactBase
@@ -34,8 +34,8 @@ if echo "$1  {ROOT}/.work/release.tar" | sha256sum --check --status 2>/dev/null;
 """
 
 # The release is made under its final path, which a venv's scripts and compiled files carry in them, without
-# being there yet: in a mount namespace of its own, where /opt/outreach is /opt/outreach/.work. It gets its name
-# by one rename once it is whole and on the disk.
+# being there yet: in a mount namespace of its own, where /opt/outreach is /opt/outreach/.work. It gets its
+# name by one rename once it is whole and on the disk.
 _INSTALL = f"""set -u
 umask 022
 export LC_ALL=C
@@ -84,7 +84,7 @@ def release_installed(release: Release) -> Generator[FunctionCommand, None, None
 
     + release: it; built on the operator's machine when the first host needs it
     """
-    present: Collection[str] = host.get_fact(Releases) or ()
+    present = host.get_fact(Releases) or []
     if release.version in present:
         host.noop(f"release {release.version} is there")
         return
