@@ -21,9 +21,9 @@ NAMES = re.findall(r"^([A-Z0-9_]+)=$", EXAMPLE.read_text(), re.MULTILINE)
 
 
 def compose(values: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [COMPOSE, "--file", HERE / "docker-compose.yml", "--env-file", EXAMPLE, "--profile", "*"]
+    files = ["--file", str(HERE / "docker-compose.yml"), "--env-file", str(EXAMPLE)]
     return subprocess.run(
-        [*command, "config", *arguments],
+        [str(COMPOSE), *files, "--profile", "*", "config", *arguments],
         env={"PATH": os.environ["PATH"], **values},
         capture_output=True,
         text=True,

@@ -58,28 +58,34 @@ class Runner:
         self._trouble: str | None = None
         self._wake = asyncio.Event()
         self._unwritten = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
 
     # --- for the face -----------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to work."""
-        self._tasks = [self._loop.create_task(work()) for work in (self._feed, self._write, self._look_round)]
+        self._writing = self._loop.create_task(self._write())
+        self._asking = [self._loop.create_task(work()) for work in (self._feed, self._look_round)]
+        for task in (self._writing, *self._asking):
+            task.add_done_callback(self._ended)
 
     async def stop(self) -> None:
         """Write what is known and end; addresses with the validator are asked again at the next start."""
         self._works.clear()
         self._paused.clear()
-        for task in self._tasks:
+        for task in self._asking:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Not cancelled: what is being written must be known to be written, or it would be written twice.
+        self._stopping = True
+        self._unwritten.set()
+        await asyncio.gather(self._writing, *self._asking, return_exceptions=True)
         if self._known:
-            try:
-                await self._keep(self._known)
-            except JobError as error:
-                log.warning(
-                    "%d verdicts could not be kept and will be asked for again: %s", len(self._known), error
-                )
+            log.warning("%d verdicts could not be kept and will be asked for again", len(self._known))
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("jobs stand still until the service is restarted", exc_info=error)
+            self._trouble = "internal error, see the log; goes on when the service is restarted"
 
     def take_up(self, stored: Stored) -> None:
         """Work on a job that is not over, unless it is paused."""
@@ -228,7 +234,7 @@ class Runner:
             self._operators.popitem(last=False)
 
     async def _write(self) -> None:
-        while True:
+        while self._known or not self._stopping:
             await self._unwritten.wait()
             await asyncio.sleep(_GATHER)
             batch = self._known[:_WRITE]
@@ -236,6 +242,8 @@ class Runner:
                 await self._keep(batch)
             except (StorageFull, StorageBroken) as error:
                 self._stumble(str(error))
+                if self._stopping:
+                    return
                 await asyncio.sleep(_RETRY)
                 continue
             del self._known[: len(batch)]

@@ -18,9 +18,10 @@ from api.jobs import (
     StorageBroken,
     TooManyAddresses,
 )
+from api.jobs.forms import packed, unpacked
 from tests.api.jobs.conftest import NET, all_rows, asked, ended, listed, opened, serve, settings_for
 from tests.validator.servers import Mx, World
-from validator import Settings, Status, Validator
+from validator import Settings, Stage, Status, Validator, Verdict
 
 NOWHERE = Settings(helo="probe.test", resolver=("127.0.0.1", 9))
 
@@ -404,6 +405,20 @@ def test_a_job_store_that_is_none_is_refused_in_one_line(tmp_path: Path) -> None
                 pass
 
     asyncio.run(go())
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        Verdict("a@b.c", Status.INVALID_SYNTAX, "form", "No.", 0.0, Stage.SYNTAX),
+        Verdict(
+            "a@b.c", Status.VALID, "accepted", "Yes.", 0.95, Stage.RCPT, 250, "2.1.5", role=True, attempts=1
+        ),
+    ],
+)
+def test_a_row_says_all_that_the_verdict_says(verdict: Verdict) -> None:
+    assert {**unpacked(packed(verdict)), "email": "a@b.c"} == verdict.to_dict()
+    assert list(unpacked(packed(verdict))) == list(verdict.to_dict())
 
 
 def test_every_status_of_the_validator_can_be_counted() -> None:

@@ -88,6 +88,30 @@ def test_another_process_that_looks_into_the_store_takes_nothing_from_it(tmp_pat
     asyncio.run(go())
 
 
+def test_stopping_at_any_moment_loses_no_verdict_and_asks_for_none_again(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    servers = serve(world, 3, delay=0.002)
+    addresses = [f"u{n}@d{n % 3}.test" for n in range(900)]
+
+    async def go() -> None:
+        for pause in range(8):
+            before = asked(servers)
+            kept = rows_on_disk(tmp_path / "jobs.db") if pause else set()
+            async with opened(tmp_path, settings_for(world)) as jobs:
+                job = await jobs.submit(listed(addresses), owner="n8n", key="k")
+                await asyncio.sleep(0.05 + 0.013 * pause)
+            assert not {addresses[row - 1] for row in kept} & set(asked(servers) - before)
+        async with opened(tmp_path, settings_for(world)) as jobs:
+            job = await ended(jobs, job)
+            assert (job.state, job.done) == (State.DONE, 900)
+            assert [row["seq"] for row in await all_rows(jobs, job)] == list(range(1, 901))
+
+    asyncio.run(go())
+    assert "could not be kept" not in caplog.text
+    assert "stand still" not in caplog.text
+
+
 def start(directory: Path, world: World, addresses: list[str]) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.api.jobs.worker", str(directory), str(world.resolver[1])]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
