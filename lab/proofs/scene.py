@@ -52,7 +52,10 @@ class Scene:
         selectors: domain -> DKIM selector.
         far: the receiving side.
         run: runs a command as root on a host (by label), returns its output; raises on a non-zero exit.
+        orchestrator: label of the host whose programs use the nodes' REST service.
+        telegram: where the emulated Telegram is.
         stranger: label of a host that is neither operator nor orchestrator.
+        receiver: label of the receiving host.
     """
 
     nodes: Mapping[str, str]
@@ -60,7 +63,10 @@ class Scene:
     selectors: Mapping[str, str]
     far: Far
     run: Callable[[str, list[str]], str]
+    orchestrator: str
+    telegram: str
     stranger: str = "stranger"
+    receiver: str = "mx"
 
     @staticmethod
     def label(host: str) -> str:
