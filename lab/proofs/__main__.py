@@ -17,7 +17,7 @@ import dns.resolver
 from deploys.secrets import account_password, root_secret
 from inventory import Allocation, allocate, load_fleet
 from lab import open_world
-from lab.proofs import Proof, mail, refusals, run_proofs, tools
+from lab.proofs import Proof, mail, refusals, rollback, run_proofs, tools
 from lab.proofs import dns as dns_proofs
 from lab.proofs.scene import Mailbox, Scene
 
@@ -41,6 +41,9 @@ PROOFS = [
     Proof("the REST service is open to the orchestrator alone", tools.service_is_closed_to_others),
     Proof("the REST service does nothing without the right key", tools.keys_are_asked_for),
     Proof("with the signer stopped nothing leaves unsigned", refusals.nothing_leaves_unsigned, alone=True),
+    Proof(
+        "a release that cannot run is taken back, unnoticed", rollback.broken_release_rolls_back, alone=True
+    ),
 ]
 
 
@@ -50,8 +53,8 @@ def build_scene(state: Path, fleet: Path) -> Scene:
     allocation = allocate(load_fleet(fleet))
     secret = root_secret(os.environ)
 
-    def run(host: str, argv: list[str]) -> str:
-        return lab.run(host, argv).stdout
+    def run(host: str, argv: list[str], *, timeout: float = 120) -> str:
+        return lab.run(host, argv, timeout=timeout).stdout
 
     mailboxes = _mailboxes(allocation, lambda address: account_password(secret, address))
     return Scene(
@@ -60,6 +63,7 @@ def build_scene(state: Path, fleet: Path) -> Scene:
         selectors={home.domain: allocation.fleet.dkim.selector for home in allocation.homes},
         far=lab.far_side,
         run=run,
+        fleet=fleet,
         orchestrator=allocation.orchestrator.name,
         telegram=os.environ["TELEGRAM_BASE_URL"],
     )

@@ -21,14 +21,13 @@ import requests
 from lab.proofs import asker
 from lab.proofs.doors import open_doors
 from lab.proofs.scene import Disproved, Scene, wait_until
+from lab.proofs.sessions import all_over, polite_probes
 
 UNITS = ("outreach-api.service", "outreach-notifier.service")
 EXPOSURE_LIMIT = 3.0
 PORT = 8025
 PROBLEM = "application/problem+json"  # RFC 9457
 _EXPOSURE = re.compile(r"Overall exposure level for \S+: ([0-9.]+)")
-_SESSION = re.compile(r"^(connect|disconnect) from \S+\[([0-9.]+)\]\s*(.*)$", re.MULTILINE)
-_BROKEN = re.compile(r"^(?:lost connection|timeout) after \S+.* from \S+\[([0-9.]+)\]", re.MULTILINE)
 Json = dict[str, Any]
 
 
@@ -70,43 +69,22 @@ def verdicts_are_right(scene: Scene) -> str:
         if seen != expected:
             wrong = {email: seen.get(email) for email in expected if seen.get(email) != expected[email]}
             raise Disproved(f"{call['node']}: {wrong or seen}")
-    sessions = _sessions_ended(scene, began)
-    statuses = ", ".join(dict.fromkeys(expected.values()))
-    return (
-        f"{statuses} by {', '.join(sessions)}; their sessions, all ended in QUIT: {list(sessions.values())}"
-    )
+    sessions = ", ".join(f"{count} by {node}" for node, count in _probes(scene, began).items())
+    return f"{', '.join(dict.fromkeys(expected.values()))}; sessions, each ended in QUIT: {sessions}"
 
 
-def _sessions_ended(scene: Scene, since: int) -> dict[str, int]:
-    """How many sessions without DATA each node held with the receiving host, from that host's own log."""
+def _probes(scene: Scene, since: int) -> dict[str, int]:
+    """How many polite sessions each node held with the receiving host, whose own log says so."""
     journal = ["journalctl", "-o", "cat", "-t", "postfix/smtpd", f"--since=@{since}"]
     log = ""
 
     def over() -> bool:
         nonlocal log
         log = scene.run(scene.receiver, journal)
-        found = [(address, word) for word, address, _ in _SESSION.findall(log)]
-        opened, ended = (
-            Counter(address for address, word in found if word == wanted)
-            for wanted in ("connect", "disconnect")
-        )
-        return all(ended[address] >= opened[address] for address in scene.nodes.values())
+        return all(all_over(log, address) for address in scene.nodes.values())
 
     wait_until(over, "the end of the nodes' sessions in the receiving host's log")
-    seen = {}
-    for host, address in scene.nodes.items():
-        if address in _BROKEN.findall(log):
-            raise Disproved(f"{Scene.label(host)} broke off a session: {_BROKEN.search(log)}")
-        ends = [
-            how for word, source, how in _SESSION.findall(log) if word == "disconnect" and source == address
-        ]
-        probes = [how for how in ends if "rcpt=" in how and "data=" not in how and "bdat=" not in how]
-        if not probes:
-            raise Disproved(f"{scene.receiver} has seen no session of {Scene.label(host)} that only asked")
-        if rude := [how for how in ends if "quit=1" not in how]:
-            raise Disproved(f"{Scene.label(host)} left without QUIT: {rude[0]}")
-        seen[Scene.label(host)] = len(probes)
-    return seen
+    return {Scene.label(host): polite_probes(log, address) for host, address in scene.nodes.items()}
 
 
 def messages_reach_the_team(scene: Scene) -> str:
