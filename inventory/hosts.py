@@ -58,7 +58,8 @@ def hosts(
     `data` holds: `role` ("node" or "orchestrator"), `fleet_name`, `fqdn`, `infra_domain`, `ipv4`,
     `orchestrator_ipv4`, `operator_addresses` (CIDR), `ssh_keys`, `domains` (a list of `name`, `selector`,
     `dkim_bits`, `accounts` (a list of `address`, `display_name`)), `report_domain` (whose DMARC and TLS
-    reports this host takes, or None), `limits` (as in the file), and what pyinfra's SSH connector reads:
+    reports this host takes, or None), `limits` (as in the file), `nodes` (on the orchestrator: a list of `name`,
+    `fqdn` of every node), and what pyinfra's SSH connector reads:
     `ssh_hostname`, `ssh_user`, `ssh_known_hosts_file`, `ssh_strict_host_key_checking`, `ssh_key`.
 
     Args:
@@ -95,6 +96,7 @@ def hosts(
                 "domains": _domains(allocation, server),
                 # The infra domain's MX is the first node (deploys/dns): the fleet's reports arrive there.
                 "report_domain": allocation.fleet.infra_domain if server == allocation.nodes[0] else None,
+                "nodes": _nodes(allocation) if server.role is Role.ORCHESTRATOR else [],
             },
         )
         for server in wanted
@@ -122,6 +124,10 @@ def _shared(
         "ssh_strict_host_key_checking": "yes",
     }
     return shared | ({"ssh_key": ssh_key} if ssh_key else {})
+
+
+def _nodes(allocation: Allocation) -> list[dict[str, str]]:
+    return [{"name": node.name, "fqdn": node.fqdn} for node in allocation.nodes]
 
 
 def _domains(allocation: Allocation, server: Server) -> list[dict[str, Any]]:

@@ -18,6 +18,8 @@ PACKAGES = (
     "unbound",
     "unbound-host",
 )
+API_PORT = 8025
+"""Where a node's REST service listens, for the orchestrator alone."""
 OPERATOR_PORTS = {True: (22, 465, 587, 993), False: (22,)}
 """Ports for operators and the orchestrator alone, by whether the host sends mail."""
 
@@ -58,13 +60,31 @@ def ssh(host: Settings) -> Service:
     )
 
 
+def accounts(_host: Settings) -> Service:
+    """The user of the project's own tools, and its folder: the firewall's rules and files name it."""
+    activate = "systemd-sysusers outreach.conf\nsystemd-tmpfiles --create outreach.conf"
+    return Service(
+        name="accounts",
+        files=(
+            File("/etc/sysusers.d/outreach.conf", render("accounts/sysusers.conf")),
+            File("/etc/tmpfiles.d/outreach.conf", render("accounts/tmpfiles.conf")),
+        ),
+        check="systemd-sysusers --dry-run outreach.conf >/dev/null",
+        reload=activate,
+        restart=activate,
+        health="id outreach >/dev/null",
+    )
+
+
 def firewall(host: Settings) -> Service:
-    """What may come in, and that only Postfix speaks SMTP outwards."""
+    """What may come in, and that only Postfix and the validator speak SMTP outwards."""
     rules = render(
         "firewall/nftables.conf",
         operator_networks=host.operator_networks,
         operator_ports=OPERATOR_PORTS[host.sends_mail],
         sends_mail=host.sends_mail,
+        orchestrator=host.orchestrator_ipv4,
+        api_port=API_PORT,
     )
     return Service(
         name="firewall",

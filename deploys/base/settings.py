@@ -25,6 +25,19 @@ class SendingDomain:
 
 
 @dataclass(frozen=True)
+class Peer:
+    """A node as its orchestrator knows it.
+
+    Args:
+        name: in the fleet: ``n1``.
+        fqdn: its host name.
+    """
+
+    name: str
+    fqdn: str
+
+
+@dataclass(frozen=True)
 class Settings:
     """One host as its deploys see it.
 
@@ -37,6 +50,8 @@ class Settings:
         ssh_keys: public keys that may log in as root.
         domains: those at home here.
         report_domain: domain whose DMARC and TLS reports end here, if any.
+        orchestrator_ipv4: the address that the nodes' REST services answer to.
+        nodes: all nodes of the fleet; on its orchestrator only.
     """
 
     fqdn: str
@@ -47,6 +62,8 @@ class Settings:
     ssh_keys: tuple[str, ...]
     domains: tuple[SendingDomain, ...]
     report_domain: str | None
+    orchestrator_ipv4: str
+    nodes: tuple[Peer, ...] = ()
 
     @property
     def label(self) -> str:
@@ -77,4 +94,6 @@ def settings(data: Mapping[str, Any]) -> Settings:
             for domain in data["domains"]
         ),
         report_domain=data.get("report_domain"),
+        orchestrator_ipv4=data["orchestrator_ipv4"],
+        nodes=tuple(Peer(node["name"], node["fqdn"]) for node in data.get("nodes", ())),
     )
