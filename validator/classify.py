@@ -25,6 +25,8 @@ ENHANCED_SAID = re.compile(r"\(?#?(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?![\d.])\)?"
 HOST = re.compile(r"\b(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?\.)+[a-z]{2,}\b", re.IGNORECASE)
 SESSION_ID = re.compile(r"\b(?=[a-z0-9_-]*\d)[a-z0-9_-]{10,}\b")
 PUNCTUATION = re.compile(r"[^\w@]+|_+")
+# Letters that Unicode does not take apart into a base and a mark.
+UNDIVIDED = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ß": "ss", "æ": "ae"})
 # A reply is as long as its server likes; what a rule needs stands at its front.
 LONGEST_TEXT = 2000
 
@@ -163,7 +165,7 @@ def _plain(text: str) -> str:
     if text.isascii():
         return text.lower()
     # The marks that make a Japanese syllable voiced are combining too, but another letter without them.
-    split = unicodedata.normalize("NFKD", text.lower())
+    split = unicodedata.normalize("NFKD", text.lower().translate(UNDIVIDED))
     kept = (char for char in split if not unicodedata.combining(char) or char in "\u3099\u309a")
     return unicodedata.normalize("NFC", "".join(kept))
 
