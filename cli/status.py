@@ -69,7 +69,7 @@ def status(
         )
         seen = places(allocation, known_hosts_file(fleet), key, options.limit)
         with _progress(len(seen)):
-            report = Survey(allocation, seen, questions, options, look_inside).run()
+            report = Survey(allocation, seen, questions, options=options, inside=look_inside).run()
         _tell(report, memory, diff=diff, json=json)
         if diff:
             save(kept, remember(memory, report))

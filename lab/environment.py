@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 
 from lab.addresses import CLOUDFLARE_PORT, CONTABO_PORT, HETZNER_PORT, OPERATOR, TELEGRAM_PORT
+from lab.far_side import DOMAIN
 
 
 def new_environment(ssh_key: Path) -> dict[str, str]:
@@ -29,6 +30,7 @@ def new_environment(ssh_key: Path) -> dict[str, str]:
         "TELEGRAM_BASE_URL": f"http://{OPERATOR}:{TELEGRAM_PORT}",
         "TELEGRAM_BOT_TOKEN": f"{secrets.randbelow(10**9) + 10**9}:{secrets.token_urlsafe(26)}",
         "TELEGRAM_CHAT_ID": f"-100{secrets.randbelow(10**9) + 10**9}",
+        "OUTREACH_VIA": DOMAIN,
         "OUTREACH_SSH_KEY": str(ssh_key),
         "OUTREACH_SECRET": secrets.token_hex(32),
     }

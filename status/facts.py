@@ -167,13 +167,13 @@ class Greeting:
     """A dialogue with the mail server on port 25, up to RCPT.
 
     Args:
-        banner: its first line, without the code.
+        name: what it calls itself in its answer to EHLO.
         starttls: it offers TLS, and the handshake succeeded.
         problem: why the dialogue ended early; empty if it did not.
         refused: replies to recipients that must be accepted, by address; none if it takes them all.
     """
 
-    banner: str = ""
+    name: str = ""
     starttls: bool = False
     problem: str = ""
     refused: Mapping[str, str] = field(default_factory=dict)

@@ -73,5 +73,6 @@ def proofs(questions: Questions, lists: Sequence[BlockList]) -> dict[str, tuple[
 def exchangers(questions: Questions, domain: str) -> tuple[str, ...]:
     """Addresses of a domain's mail servers, the preferred first; empty if there are none."""
     answer = questions.ask(domain, "MX")
-    hosts = sorted((int(value.split()[0]), value.split()[1]) for value in answer.values if " " in value)
-    return tuple(address for _, host in hosts for address in questions.ask(host, "A").values)
+    hosts = sorted((int(value.partition(" ")[0]), value.partition(" ")[2]) for value in answer.values)
+    # A host without a name is a domain's way to say that it takes no mail (RFC 7505).
+    return tuple(address for _, host in hosts if host for address in questions.ask(host, "A").values)

@@ -52,30 +52,27 @@ def _knock(address: str, port: int) -> Door:
 
 def _dialogue(address: str, recipients: Sequence[str]) -> tuple[Greeting, Certificate | None]:
     """EHLO, STARTTLS, MAIL, a RCPT for each recipient, QUIT; nothing is sent."""
-    banner, secured = "", False
+    name, secured = "", False
     shown: Certificate | None = None
     refused: dict[str, str] = {}
     try:
-        with smtplib.SMTP(timeout=_DIALOGUE_SECONDS, local_hostname=socket.gethostname()) as smtp:
-            code, said = smtp.connect(address, SMTP)
-            banner = said.decode("utf-8", "replace")
-            if code != 220:
-                return Greeting(banner, problem=f"{code} {banner}"), None
-            smtp.ehlo()
+        with smtplib.SMTP(address, SMTP, socket.gethostname(), _DIALOGUE_SECONDS) as smtp:
+            _, said = smtp.ehlo()
+            name = _line(said).partition(" ")[0].lower()
             if smtp.has_extn("starttls"):
                 smtp.starttls(context=_any_certificate())
                 shown, secured = _shown(smtp.sock), True
                 smtp.ehlo()
             code, said = smtp.mail("")
             if code != 250:
-                return Greeting(banner, secured, f"MAIL FROM:<>: {code} {_line(said)}"), shown
+                return Greeting(name, secured, f"MAIL FROM:<>: {code} {_line(said)}"), shown
             for recipient in recipients:
                 code, said = smtp.rcpt(recipient)
                 if code // 100 != 2:
                     refused[recipient] = f"{code} {_line(said)}"
     except (OSError, ValueError, smtplib.SMTPException) as error:  # ValueError: a certificate of nonsense
-        return Greeting(banner, secured, str(error) or type(error).__name__, refused), shown
-    return Greeting(banner, secured, refused=refused), shown
+        return Greeting(name, secured, str(error) or type(error).__name__, refused), shown
+    return Greeting(name, secured, refused=refused), shown
 
 
 def _certificate(address: str, port: int) -> Certificate | None:

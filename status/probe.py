@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE = 15  # seconds for a command
-DOOR = 3  # seconds for a connection
+DOOR = 2  # seconds for a connection
 API_PORT = 8025
 LISTEN = "0A"  # proc(5): TCP_LISTEN of /proc/net/tcp
 UNIT_PROPERTIES = (
@@ -214,7 +214,7 @@ def outgoing(addresses: Sequence[str]) -> dict[str, str]:
         try:
             said = as_postfix(
                 "import socket, sys\n"
-                f"with socket.create_connection((sys.argv[1], 25), {DOOR * 2}) as link:\n"
+                f"with socket.create_connection((sys.argv[1], 25), {DOOR * 4}) as link:\n"
                 f"    link.settimeout({PATIENCE})\n"
                 "    print(link.makefile('rb').readline(512).decode('ascii', 'replace').strip())\n"
                 "    link.sendall(b'QUIT\\r\\n')\n",

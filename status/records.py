@@ -29,7 +29,8 @@ def report_domains(domain: str, dmarc: Answer) -> list[str]:
     found = []
     for record in dmarc_records(dmarc):
         for uri in record.get("rua", "").split(","):
-            other = uri.strip().partition("!")[0].rpartition("@")[2].lower()
+            kind, _, taker = uri.strip().partition("!")[0].partition(":")
+            other = taker.rpartition("@")[2].lower() if kind.lower() == "mailto" else ""
             if other and other != domain and not _kin(other, domain):
                 found.append(other)
     return list(dict.fromkeys(found))

@@ -29,6 +29,9 @@ PARALLEL = 64
 Look = Callable[[Sequence[Host], Mapping[str, Mapping[str, Any]]], Mapping[str, Inside]]
 """Asks hosts from inside: see :func:`status.observe.look_inside`."""
 
+Knock = Callable[[str, Sequence[int], Sequence[str]], Outside]
+"""Looks at one host from here: see :func:`status.outside.look`."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -148,6 +151,7 @@ class Survey:
         questions: whom to ask in DNS.
         options: what to look at.
         inside: asks the hosts themselves.
+        outside: looks at one host from here.
     """
 
     def __init__(
@@ -155,14 +159,17 @@ class Survey:
         allocation: Allocation,
         seen: Sequence[Place],
         questions: Questions,
+        *,
         options: Options,
         inside: Look,
+        outside: Knock = look,
     ) -> None:
         self._allocation = allocation
         self._seen = tuple(seen)
         self._questions = questions
         self._options = options
         self._inside = inside
+        self._look = outside
 
     def run(self) -> Report:
         """Observe and judge."""
@@ -220,7 +227,7 @@ class Survey:
             return Outside()
         role = place.server.role
         ports = (*doors.PUBLIC_DOORS[role], *doors.OPERATOR_DOORS[role])
-        return look(current.ipv4, ports, recipients(current))
+        return self._look(current.ipv4, ports, recipients(current))
 
     def _selectors(self, server: Server) -> dict[str, str]:
         selector = self._allocation.fleet.dkim.selector

@@ -14,7 +14,7 @@ MEMORY_WARNING, MEMORY_FAILED = 0.20, 0.10
 QUEUE_WARNING, QUEUE_FAILED = 1_000, 5_000
 """Mails; a node of 150 accounts sends 7,500 a day."""
 QUEUE_OLD, QUEUE_STUCK = 12 * 3600.0, 50 * 3600.0
-"""Seconds. Greylisting takes hours; after two days (maximal_queue_lifetime) mail bounces, or nothing moves."""
+"""Seconds. Greylisting takes hours; after two days (maximal_queue_lifetime) mail bounces or is stuck."""
 LISTS_OLD = 3 * 86_400.0
 CLOCK_WARNING, CLOCK_FAILED = 0.5, 30.0
 """Seconds. Signatures carry the time, and receivers distrust mail from the future."""

@@ -49,8 +49,8 @@ def other_units(subject: Subject) -> Iterator[Finding]:
     yield from unread(subject, "failed", judge)
     if facts is None or "failed" in facts.errors:
         return
-    told = set(facts.units or {})
-    others = [name for name in facts.failed if name not in told and f"{name}.service" not in told]
+    told = {name.removesuffix(".service") for name in facts.units or {}}
+    others = [name for name in facts.failed if name.removesuffix(".service") not in told]
     if others:
         yield judge.warning(f"{', '.join(others)} failed", f"See `systemctl status {others[0]}`.")
     else:

@@ -19,15 +19,16 @@ def dialogue(subject: Subject) -> Iterator[Finding]:
     if greeting is None:
         return  # nothing answers, which the port's finding says
     judge = required(subject, "smtp")
-    name = greeting.banner.split()[0].lower() if greeting.banner.split() else ""
     if greeting.problem:
         yield judge.failed(f"the dialogue ended early: {greeting.problem}", "See `journalctl -u postfix`.")
-    elif name != subject.fqdn:
-        yield judge.failed(f"greets as {name or 'nobody'}, not as {subject.fqdn}", "Is another server there?")
+    elif greeting.name != subject.fqdn:
+        yield judge.failed(
+            f"greets as {greeting.name or 'nobody'}, not as {subject.fqdn}", "Is another server there?"
+        )
     elif not greeting.starttls:
         yield judge.failed("offers no TLS", "See `journalctl -u postfix`: is its certificate readable?")
     else:
-        yield judge.ok(f"{name}, TLS")
+        yield judge.ok(f"{greeting.name}, TLS")
 
 
 def mailboxes(subject: Subject) -> Iterator[Finding]:
