@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 from typing import Annotated
 
 import dns.exception
@@ -58,15 +59,15 @@ def status(
     kept = state_file(fleet, os.environ)
     with _one_line():
         memory = (load(kept) or Memory({})) if diff else Memory({})
-        questions = Questions(_resolver(resolver))
-        if questions.problem:
-            fail(f"DNS cannot be asked: {questions.problem}; --resolver ADDRESS asks another one")
-        key = os.environ.get("OUTREACH_SSH_KEY") or None
         options = Options(
             via,
             lists(DEFAULTS if blocklist is None else blocklist, os.environ.get(DQS_VARIABLE, "")),
             _limit(allocation, limit),
         )
+        questions = Questions(_resolver(resolver))
+        if questions.problem:
+            fail(f"DNS cannot be asked: {questions.problem}; --resolver ADDRESS asks another one")
+        key = os.environ.get("OUTREACH_SSH_KEY") or None
         seen = places(allocation, known_hosts_file(fleet), key, options.limit)
         with _progress(len(seen)):
             report = Survey(allocation, seen, questions, options=options, inside=look_inside).run()
@@ -104,7 +105,10 @@ def _resolver(address: str | None) -> dns.resolver.Resolver:
     if address is None:
         return dns.resolver.Resolver()
     found = dns.resolver.Resolver(configure=False)
-    found.nameservers = [address]
+    try:
+        found.nameservers = [str(ip_address(address))]
+    except ValueError:
+        fail(f"--resolver: {address} is not an address of a resolver")
     return found
 
 

@@ -101,6 +101,23 @@ class Release(_Fact):
     health_problem: str = ""
 
 
+@dataclass(frozen=True)
+class Greeting:
+    """A dialogue with the mail server on port 25, up to RCPT.
+
+    Args:
+        name: what it calls itself in its answer to EHLO.
+        starttls: it offers TLS, and the handshake succeeded.
+        problem: why the dialogue ended early; empty if it did not.
+        refused: replies to recipients that must be accepted, by address; none if it takes them all.
+    """
+
+    name: str = ""
+    starttls: bool = False
+    problem: str = ""
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
 class HostFacts(_Fact):
     """What a host says of itself. A section that could not be read is None, with its reason in `errors`.
 
@@ -112,6 +129,7 @@ class HostFacts(_Fact):
         listening: TCP ports that something listens on, on any address but loopback.
         sshd: sshd's effective settings, in lower case.
         keys: base64 public half of the DKIM key on disk, by domain.
+        greeting: its mail server, met from itself.
         knocks: whether a TCP connection came about, by `address port`.
         errors: by section: why it could not be read.
     """
@@ -132,6 +150,7 @@ class HostFacts(_Fact):
     certificate: Certificate | None = None
     mail: MailNames | None = None
     outgoing: Outgoing | None = None
+    greeting: Greeting | None = None
     knocks: Mapping[str, bool] = {}
     release: Release | None = None
     errors: Mapping[str, str] = {}
@@ -160,23 +179,6 @@ class Door(StrEnum):
     OPEN = "open"
     REFUSED = "refused"
     SILENT = "silent"
-
-
-@dataclass(frozen=True)
-class Greeting:
-    """A dialogue with the mail server on port 25, up to RCPT.
-
-    Args:
-        name: what it calls itself in its answer to EHLO.
-        starttls: it offers TLS, and the handshake succeeded.
-        problem: why the dialogue ended early; empty if it did not.
-        refused: replies to recipients that must be accepted, by address; none if it takes them all.
-    """
-
-    name: str = ""
-    starttls: bool = False
-    problem: str = ""
-    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -295,3 +297,10 @@ class Subject:
     def sends_mail(self) -> bool:
         """Whether it is a node."""
         return self.role is Role.NODE
+
+    @property
+    def greeting(self) -> Greeting | None:
+        """Its mail server, met from here, or by the host itself where port 25 is blocked on the way."""
+        if self.outside.greeting or self.outside.doors.get(25) is Door.REFUSED:
+            return self.outside.greeting
+        return self.inside.facts.greeting if self.inside.facts else None

@@ -1,9 +1,9 @@
 """What a host says of itself. Runs on the host, as root, by its own python3: standard library only.
 
 It changes nothing. Its one argument is JSON: `units`, `mail` (whether it sends any), `keys` (path by
-domain), `certificate` (path), `knocks` (a list of address and port), `outgoing` (addresses of a mail server
-of others). It prints one line of JSON, which :class:`status.facts.HostFacts` reads; a section that cannot be
-read is missing and has its reason under `errors`.
+domain), `certificate` (path), `recipients` (that must be accepted), `knocks` (a list of address and port),
+`outgoing` (addresses of a mail server of others). It prints one line of JSON, which
+:class:`status.facts.HostFacts` reads; a section that cannot be read is missing, and `errors` has its reason.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import os
 import pwd
 import re
+import smtplib
 import socket
 import ssl
 import subprocess
@@ -265,6 +266,52 @@ def knock(address: str, port: int) -> bool:
     return True
 
 
+def dialogue(address: str, recipients: Sequence[str]) -> tuple[dict[str, Any], bytes]:
+    """Meet a mail server on port 25: EHLO, STARTTLS, MAIL, a RCPT for each recipient, QUIT. Nothing is sent.
+
+    Returns:
+        What :class:`status.facts.Greeting` holds, and the certificate it showed (DER; empty without TLS).
+    """
+    found: dict[str, Any] = {"name": "", "starttls": False, "problem": "", "refused": {}}
+    shown = b""
+    try:
+        with smtplib.SMTP(address, 25, socket.gethostname(), PATIENCE) as smtp:
+            found["name"] = words(smtp.ehlo()[1]).partition(" ")[0].lower()
+            if smtp.has_extn("starttls"):
+                smtp.starttls(context=any_certificate())
+                shown = certificate_of(smtp.sock)
+                found["starttls"] = True
+                smtp.ehlo()
+            code, said = smtp.mail("")
+            if code != 250:
+                return found | {"problem": f"MAIL FROM:<>: {code} {words(said)}"}, shown
+            for recipient in recipients:
+                code, said = smtp.rcpt(recipient)
+                if code // 100 != 2:
+                    found["refused"][recipient] = f"{code} {words(said)}"
+    except (OSError, ValueError, smtplib.SMTPException) as error:  # ValueError: a certificate of nonsense
+        found["problem"] = str(error) or type(error).__name__
+    return found, shown
+
+
+def any_certificate() -> ssl.SSLContext:
+    """Takes what it is shown: it is looked at afterwards, and on mail ports nobody verifies it."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def certificate_of(link: object) -> bytes:
+    """What the other end of a TLS connection showed, as DER; empty if it showed none."""
+    return (link.getpeercert(binary_form=True) or b"") if isinstance(link, ssl.SSLSocket) else b""
+
+
+def words(said: bytes) -> str:
+    """A reply on one line."""
+    return " ".join(said.decode("utf-8", "replace").split())
+
+
 def release() -> dict[str, Any] | None:
     """Our tools: version, and what the API answers on this host's own address; None where there are none."""
     wanted = Path("/etc/outreach/release")
@@ -284,13 +331,10 @@ def api_health() -> dict[str, Any]:
     streams = run("systemctl", "show", "--property=Listen", "--value", "outreach-api.socket")
     match = re.search(r"([0-9.]+):(\d+)", streams)
     host, port = (match[1], int(match[2])) if match else ("127.0.0.1", API_PORT)
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
     try:
         with socket.create_connection((host, port), DOOR) as link:
             link.settimeout(PATIENCE)
-            with context.wrap_socket(link) as secured:
+            with any_certificate().wrap_socket(link) as secured:
                 secured.sendall(f"GET /health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
                 reply = b"".join(iter(lambda: secured.recv(4096), b"")).decode("utf-8", "replace")
     except (OSError, ValueError) as error:
@@ -323,6 +367,7 @@ def sections(asked: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
             "keys": lambda: keys(asked["keys"]),
             "certificate": lambda: certificate(asked["certificate"]),
             "mail": mail_names,
+            "greeting": lambda: dialogue("127.0.0.1", asked["recipients"])[0],
         }
         if asked["outgoing"]:
             found["outgoing"] = lambda: outgoing(asked["outgoing"])

@@ -204,6 +204,7 @@ class Survey:
                 "mail": current.sends_mail,
                 "keys": {domain.name: dkim_key(domain.name, domain.selector) for domain in current.domains},
                 "certificate": CERTIFICATE,
+                "recipients": recipients(current),
                 "outgoing": list(dialled),
                 "knocks": plan.get(place.server.name, []),
             }

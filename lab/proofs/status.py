@@ -22,7 +22,7 @@ def nothing_wrong(fleet: Path) -> Callable[[Scene], str]:
 
     def prove(_scene: Scene) -> str:
         outreach = Path(sys.executable).with_name("outreach")
-        command = [outreach, *("status", "--json", "--fleet"), fleet]
+        command = [str(outreach), "status", "--json", "--fleet", str(fleet)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode not in (0, 2):
             raise Disproved(f"exit {done.returncode}: {done.stderr.strip()}")

@@ -15,7 +15,7 @@ CERTIFICATE_FAILED = 7 * 86_400.0
 
 def dialogue(subject: Subject) -> Iterator[Finding]:
     """The mail server greets with its name and offers TLS that works."""
-    greeting = subject.outside.greeting
+    greeting = subject.greeting
     if greeting is None:
         return  # nothing answers, which the port's finding says
     judge = required(subject, "smtp")
@@ -33,7 +33,7 @@ def dialogue(subject: Subject) -> Iterator[Finding]:
 
 def mailboxes(subject: Subject) -> Iterator[Finding]:
     """Postmaster and abuse of every domain are accepted (RFC 5321 section 4.5.1, RFC 2142), and reports."""
-    greeting = subject.outside.greeting
+    greeting = subject.greeting
     if greeting is None or greeting.problem:
         return
     judge = required(subject, "mailboxes")

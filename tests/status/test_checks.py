@@ -554,3 +554,13 @@ def test_a_section_that_a_host_could_not_read_is_unknown_with_its_reason(section
     seen = with_facts(**{section: absent, "errors": {section: "it took longer than 15 s"}})
     found = [f for f in SECTIONS[section](seen) if f.level is not OK]
     assert [(f.level, f.says) for f in found] == [(UNKNOWN, "could not be read: it took longer than 15 s")]
+
+
+def test_where_port_25_is_blocked_on_the_way_the_dialogue_is_the_one_the_node_had_with_itself() -> None:
+    met = {"name": FQDN, "starttls": True, "refused": {f"abuse@{DOMAIN}": "550 no"}}
+    blocked = Outside({25: Door.SILENT, 22: Door.OPEN})
+    seen = replace(with_facts(greeting=met), outside=blocked)
+    assert judged(smtp.dialogue, seen) == [("", OK)]
+    assert judged(smtp.mailboxes, seen) == [("", FAILED)]
+    stopped = replace(seen, outside=Outside({25: Door.REFUSED}))
+    assert judged(smtp.dialogue, stopped) == judged(smtp.mailboxes, stopped) == []  # said by `port`

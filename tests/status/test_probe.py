@@ -28,6 +28,7 @@ def ask(environment: Mapping[str, str] | None = None, **over: Any) -> HostFacts:
         "mail": True,
         "keys": {},
         "certificate": "/nonexistent",
+        "recipients": [],
         "outgoing": [],
         "knocks": [],
     }
