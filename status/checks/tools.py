@@ -27,5 +27,7 @@ def release(subject: Subject) -> Iterator[Finding]:
         )
     elif found.health is not None and found.health != 200:
         yield api.failed(f"/health answers {found.health}", "See `journalctl -u outreach-api`.")
+    elif found.health is not None and found.health_version != found.version:
+        yield api.failed(f"{found.health_version or 'no version'} answers, {found.version} is pushed", again)
     elif found.health is not None:
-        yield api.ok(f"healthy, {found.health_version or 'version not told'}")
+        yield api.ok(f"healthy, {found.health_version}")

@@ -493,7 +493,8 @@ RELEASE = {"version": "0.1.0+ab", "current": "0.1.0+ab"}
     [
         (None, []),
         (RELEASE, [OK]),
-        ({**RELEASE, "health": 200, "health_version": "0.1.0"}, [OK, OK]),
+        ({**RELEASE, "health": 200, "health_version": "0.1.0+ab"}, [OK, OK]),
+        ({**RELEASE, "health": 200, "health_version": "0.0.9+cd"}, [OK, FAILED]),
         ({**RELEASE, "current": "0.0.9+cd"}, [FAILED]),
         ({"version": "0.1.0+ab"}, [FAILED]),
         ({**RELEASE, "health": 503}, [OK, FAILED]),
