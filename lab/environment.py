@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 
 from lab.addresses import ACME_DIRECTORY, CLOUDFLARE_PORT, CONTABO_PORT, HETZNER_PORT, OPERATOR, TELEGRAM_PORT
+from lab.far_side import DOMAIN
 
 
 def new_environment(ssh_key: Path, acme_ca: Path) -> dict[str, str]:
@@ -32,6 +33,7 @@ def new_environment(ssh_key: Path, acme_ca: Path) -> dict[str, str]:
         "TELEGRAM_CHAT_ID": f"-100{secrets.randbelow(10**9) + 10**9}",
         "ACME_DIRECTORY": ACME_DIRECTORY,
         "ACME_CA": str(acme_ca),
+        "OUTREACH_VIA": DOMAIN,
         "OUTREACH_SSH_KEY": str(ssh_key),
         "OUTREACH_SECRET": secrets.token_hex(32),
     }

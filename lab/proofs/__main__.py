@@ -17,7 +17,7 @@ import dns.resolver
 from deploys.secrets import account_password, root_secret
 from inventory import Allocation, allocate, load_fleet
 from lab import open_world
-from lab.proofs import Proof, mail, refusals, rollback, run_proofs, tools
+from lab.proofs import Proof, mail, refusals, rollback, run_proofs, status, tools
 from lab.proofs import dns as dns_proofs
 from lab.proofs.scene import Mailbox, Scene
 
@@ -89,8 +89,10 @@ def _mailboxes(allocation: Allocation, password: Callable[[str], str]) -> dict[s
 
 def main() -> None:
     """Print each check as soon as it is known."""
-    scene = build_scene(Path(sys.argv[1]), Path(sys.argv[2]))
-    for check in run_proofs(PROOFS, scene):
+    fleet = Path(sys.argv[2])
+    scene = build_scene(Path(sys.argv[1]), fleet)
+    own = Proof("status finds nothing wrong", status.nothing_wrong(fleet))
+    for check in run_proofs([*PROOFS, own], scene):
         sys.stdout.write(json.dumps(asdict(check)) + "\n")
         sys.stdout.flush()
 
