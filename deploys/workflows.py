@@ -1,8 +1,8 @@
 """The n8n workflows we ship, as values: read, checked, compared with what an n8n has. Pure but for `load`.
 
-n8n is glue here: a schedule or a webhook, calls to our REST API, a branch, a message. A workflow keeps a stable
-id of ours, so that an import updates it instead of making a second one, and names credentials by stable ids, so
-that its file holds no secret.
+n8n is glue here: a schedule or a webhook, calls to our REST API, a branch, a message. A workflow keeps a
+stable id of ours, so that an import updates it instead of making a second one, and names credentials by stable
+ids, so that its file holds no secret.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _VERSIONS = {
     "wait": 1.1,
     "webhook": 2.1,
 }
-"""Node types that ran in the pinned n8n, with the version that did; others are refused until they have run."""
+"""Node types that ran in the pinned n8n, with the version that did; others are refused until then."""
 
 _CALLS_OUT = "httpRequest"
 _LONGEST_CALL = 600_000  # milliseconds
