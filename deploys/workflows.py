@@ -1,8 +1,8 @@
 """The n8n workflows we ship, as values: read, checked, compared with what an n8n has. Pure but for `load`.
 
 n8n is glue here: a schedule or a webhook, calls to our REST API, a branch, a message. A workflow keeps a
-stable id of ours, so that an import updates it instead of making a second one, and names credentials by stable
-ids, so that its file holds no secret.
+stable id of ours, so that an import updates it instead of making a second one, and names credentials by
+stable ids, so that its file holds no secret.
 """
 
 from __future__ import annotations
