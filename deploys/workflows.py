@@ -30,6 +30,7 @@ _VERSIONS = {
 }
 """Node types that ran in the pinned n8n, with the version that did; others are refused until then."""
 
+_TRIGGERS = {"errorTrigger", "scheduleTrigger", "webhook"}
 _CALLS_OUT = "httpRequest"
 _LONGEST_CALL = 600_000  # milliseconds
 
@@ -156,7 +157,6 @@ def problems(document: object) -> Iterator[str]:
         yield f"id {document.get('id')!r} is not 16 letters and digits"
     if not document.get("name"):
         yield "it has no name"
-    names = [str(node.get("name")) for node in document["nodes"]]
     for key in ("name", "id"):
         values = [str(node.get(key)) for node in document["nodes"]]
         yield from (
@@ -164,11 +164,16 @@ def problems(document: object) -> Iterator[str]:
         )
     for node in document["nodes"]:
         yield from (f"node {node.get('name')!r}: {wrong}" for wrong in _node_problems(node))
-    yield from _connection_problems(document.get("connections") or {}, names)
+    kinds = {str(node.get("name")): _kind(node) for node in document["nodes"]}
+    yield from _connection_problems(document.get("connections") or {}, kinds)
+
+
+def _kind(node: Mapping[str, Any]) -> str:
+    return str(node.get("type")).removeprefix("n8n-nodes-base.")
 
 
 def _node_problems(node: Mapping[str, Any]) -> Iterator[str]:
-    kind = str(node.get("type")).removeprefix("n8n-nodes-base.")
+    kind = _kind(node)
     if _VERSIONS.get(kind) != node.get("typeVersion"):
         yield f"type {node.get('type')} {node.get('typeVersion')} has not been tried in the pinned n8n"
     if "$env" in json.dumps(node.get("parameters")):
@@ -200,15 +205,14 @@ def _call_problems(node: Mapping[str, Any]) -> Iterator[str]:
         yield "a POST that is repeated must carry an Idempotency-Key"
 
 
-def _connection_problems(connections: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
-    known = set(names)
+def _connection_problems(connections: Mapping[str, Any], kinds: Mapping[str, str]) -> Iterator[str]:
     reached = set()
     for source, outputs in connections.items():
         targets = [target["node"] for output in outputs.get("main", ()) for target in output or ()]
         reached.update(targets)
         for name in (source, *targets):
-            if name not in known:
+            if name not in kinds:
                 yield f"a connection names {name!r}, which is no node"
-    starts = [name for name in names if name not in reached]
-    if len(starts) != 1:
-        yield f"it must begin at one node and begins at {len(starts)}: {', '.join(starts)}"
+    for name, kind in kinds.items():
+        if (name in reached) == (kind in _TRIGGERS):
+            yield f"node {name!r} is " + ("a trigger and not first" if name in reached else "never reached")

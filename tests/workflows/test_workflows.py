@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,35 +32,29 @@ def test_every_failed_execution_is_told_of_by_the_error_workflow() -> None:
     assert {one.document["settings"]["errorWorkflow"] for one in others} == {error_workflow}
 
 
-def broken(change: str) -> dict[str, Any]:
-    document = by_name("Leads to validated leads")
-    begin = node(document, "Begin a job")
-    match change:
-        case "timeout":
-            del begin["parameters"]["options"]["timeout"]
-        case "credential":
-            del begin["credentials"]
-        case "retry":
-            begin["retryOnFail"] = False
-        case "key":
-            del begin["parameters"]["headerParameters"]
-        case "webhook":
-            del node(document, "Leads wanted")["credentials"]
-        case "env":
-            begin["parameters"]["url"] = "={{ $env.API }}/jobs"
-        case "version":
-            begin["typeVersion"] = 3
-        case "type":
-            begin["type"] = "n8n-nodes-base.executeCommand"
-        case "name":
-            begin["name"] = "Wait"
-        case "connection":
-            document["connections"]["Wait"]["main"][0][0]["node"] = "Nowhere"
-        case "orphan":
-            del document["connections"]["Load leads"]
-        case "id":
-            document["id"] = "short"
-    return document
+def call(document: dict[str, Any]) -> dict[str, Any]:
+    return node(document, "Begin a job")
+
+
+CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "timeout": lambda document: call(document)["parameters"]["options"].clear(),
+    "credential": lambda document: call(document).pop("credentials"),
+    "retry": lambda document: call(document).update(retryOnFail=False),
+    "key": lambda document: call(document)["parameters"].pop("headerParameters"),
+    "webhook": lambda document: node(document, "Leads wanted").pop("credentials"),
+    "env": lambda document: call(document)["parameters"].update(url="={{ $env.API }}/jobs"),
+    "version": lambda document: call(document).update(typeVersion=3),
+    "type": lambda document: call(document).update(type="n8n-nodes-base.executeCommand"),
+    "name": lambda document: call(document).update(name="Wait"),
+    "connection": lambda document: lead_to(document, "Nowhere"),
+    "orphan": lambda document: document["connections"].pop("Load leads"),
+    "late trigger": lambda document: lead_to(document, "Leads wanted"),
+    "id": lambda document: document.update(id="short"),
+}
+
+
+def lead_to(document: dict[str, Any], name: str) -> None:
+    document["connections"]["Wait"]["main"][0][0]["node"] = name
 
 
 @pytest.mark.parametrize(
@@ -75,12 +70,15 @@ def broken(change: str) -> dict[str, Any]:
         ("type", "n8n-nodes-base.executeCommand 4.2 has not been tried"),
         ("name", "two nodes have the name 'Wait'"),
         ("connection", "a connection names 'Nowhere'"),
-        ("orphan", "it must begin at one node and begins at 2"),
+        ("orphan", "node 'Prepare' is never reached"),
+        ("late trigger", "node 'Leads wanted' is a trigger and not first"),
         ("id", "id 'short' is not 16 letters"),
     ],
 )
 def test_a_workflow_that_could_lose_work_or_leak_is_refused(change: str, says: str) -> None:
-    assert any(says in problem for problem in problems(broken(change)))
+    document = by_name("Leads to validated leads")
+    CHANGES[change](document)
+    assert any(says in problem for problem in problems(document))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"nodes": 3}', "\x00"])
