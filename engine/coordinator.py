@@ -1,8 +1,8 @@
 """The coordinator: cuts lists, hands chunks out through JetStream, takes verdicts in.
 
 Nothing is kept in memory that may not be lost. What was accepted is in PostgreSQL; what is outside is in
-JetStream and marked in PostgreSQL. Any error of either ends the *term*: all connections are dropped, and a new
-term begins from what the two say. A second coordinator waits until the first one's lock is gone.
+JetStream and marked in PostgreSQL. Any error of either ends the *term*: all connections are dropped, and a
+new term begins from what the two say. A second coordinator waits until the first one's lock is gone.
 """
 
 from __future__ import annotations

@@ -201,8 +201,7 @@ class FleetJobs:
         Raises:
             JobNotFound, StorageBroken: see there.
         """
-        change = "state = 'CANCELLED', finished = now()"
-        return await self._change(id, owner, change, ("QUEUED", "RUNNING", "PAUSED"))
+        return await self._change(CANCEL, id, owner)
 
     async def pause(self, id: str, *, owner: str) -> Job:  # noqa: A002
         """Stop until `resume`; nothing known is lost. A paused job stays as it is.
@@ -210,8 +209,7 @@ class FleetJobs:
         Raises:
             JobNotFound, JobOver, StorageBroken: see there.
         """
-        job = await self._change(id, owner, "state = 'PAUSED', rate = NULL", ("QUEUED", "RUNNING"))
-        return _still_open(job)
+        return _still_open(await self._change(PAUSE, id, owner))
 
     async def resume(self, id: str, *, owner: str) -> Job:  # noqa: A002
         """Go on. A job that is not paused stays as it is.
@@ -219,14 +217,11 @@ class FleetJobs:
         Raises:
             JobNotFound, JobOver, StorageBroken: see there.
         """
-        return _still_open(await self._change(id, owner, "state = 'QUEUED'", ("PAUSED",)))
+        return _still_open(await self._change(RESUME, id, owner))
 
-    async def _change(self, id_: str, owner: str, change: LiteralString, states: Sequence[str]) -> Job:
+    async def _change(self, statement: LiteralString, id_: str, owner: str) -> Job:
         async with self._connection() as connection:
-            await connection.execute(
-                "UPDATE engine.job SET " + change + " WHERE id = %s AND owner = %s AND state = ANY(%s)",
-                (id_, owner, list(states)),
-            )
+            await connection.execute(statement, (id_, owner))
             return await _get(connection, id_, owner)
 
     @asynccontextmanager
@@ -240,6 +235,15 @@ class FleetJobs:
             except psycopg.Error as error:
                 raise StorageBroken(f"the database cannot be used: {_line(error)}") from error
 
+
+CANCEL = """
+UPDATE engine.job SET state = 'CANCELLED', finished = now()
+WHERE id = %s AND owner = %s AND state IN ('QUEUED', 'RUNNING', 'PAUSED')
+"""
+PAUSE = (
+    "UPDATE engine.job SET state = 'PAUSED' WHERE id = %s AND owner = %s AND state IN ('QUEUED', 'RUNNING')"
+)
+RESUME = "UPDATE engine.job SET state = 'QUEUED' WHERE id = %s AND owner = %s AND state = 'PAUSED'"
 
 TWINS = """
 UPDATE engine.address a SET twin = f.first

@@ -92,7 +92,8 @@ class Ledger:
         async with self._connection.transaction():
             row = await self._one(
                 "UPDATE engine.job SET cut = %s,"
-                " state = CASE state WHEN 'QUEUED' THEN 'RUNNING' ELSE state END WHERE n = %s AND cut < %s RETURNING n",
+                " state = CASE state WHEN 'QUEUED' THEN 'RUNNING' ELSE state END"
+                " WHERE n = %s AND cut < %s RETURNING n",
                 (block.until, block.job, block.until),
             )
             if row is not None:
@@ -204,8 +205,9 @@ class Ledger:
             async with self._connection.cursor() as cursor:
                 await cursor.executemany(
                     "INSERT INTO engine.node (name, seen, active, chunks, cooling)"
-                    " VALUES (%s, now(), %s, %s, %s) ON CONFLICT (name) DO UPDATE SET seen = now(), active = excluded.active,"
-                    " chunks = excluded.chunks, cooling = excluded.cooling",
+                    " VALUES (%s, now(), %s, %s, %s) ON CONFLICT (name) DO UPDATE"
+                    " SET seen = now(), active = excluded.active, chunks = excluded.chunks,"
+                    " cooling = excluded.cooling",
                     [(name, p.active, p.chunks, list(p.cooling)) for name, p in pulses.items()],
                 )
 

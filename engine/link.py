@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,7 @@ from nats.js.errors import APIError
 log = logging.getLogger("engine")
 
 STORAGE_FULL = (10023, 10047, 10077, 10122)
-"""JetStream's error codes for no room: of the server, of the account, of the stream, of the disk (nats-server's
-`errors.json`)."""
+"""JetStream's error codes for no room: server, account, stream, disk (nats-server's `errors.json`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +34,14 @@ class Link:
     ca: str = ""
 
 
-async def connect(link: Link, *, name: str, inbox: str, reconnected: asyncio.Event | None = None) -> Client:
+async def connect(link: Link, *, name: str, inbox: str, reconnected: Callable[[], None] | None = None) -> Client:
     """Connect, and go on trying for ever once it has worked.
 
     Args:
         link: Where to.
         name: For the server's own pages and logs.
         inbox: Prefix of the subjects on which answers come.
-        reconnected: Set after each later connection: what was asked before will not be answered.
+        reconnected: Called after each later connection: what was asked before will not be answered.
 
     Raises:
         ConnectionError: with one line, if the first attempt fails.
@@ -54,7 +53,7 @@ async def connect(link: Link, *, name: str, inbox: str, reconnected: asyncio.Eve
     async def on_reconnect() -> None:
         log.info("nats: connected again")
         if reconnected is not None:
-            reconnected.set()
+            reconnected()
 
     try:
         context = ssl.create_default_context(cafile=link.ca or None) if link.url.startswith("tls:") else None

@@ -107,7 +107,7 @@ class Report:
                 tuple((int(place), dict(found)) for place, found in verdicts),
                 tuple(_fits(place) for place in back),
                 bool(over),
-                int(tries),
+                _fits(tries),
             )
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise BadMessage(f"report: {error}") from None
@@ -150,7 +150,7 @@ class Pulse:
 
 def _fits(number: object) -> int:
     """A number that PostgreSQL's `integer` holds: a stranger's larger one must not end a transaction."""
-    if not isinstance(number, int) or not 0 <= number < 1 << 31:
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 1 << 31:
         raise ValueError(f"{number!r} is not a number between 0 and 2147483647")
     return number
 

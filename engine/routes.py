@@ -11,7 +11,7 @@ from validator.route import find_route
 
 AT_ONCE = 64
 SECONDS = 10.0
-"""For all domains of a block together; those not known by then go to the shared queue and are learned later."""
+"""For all domains of a block together; the rest goes to the shared queue and is learned later."""
 
 
 class DnsRoutes:

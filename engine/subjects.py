@@ -3,7 +3,7 @@
 - `outreach.work.<queue>.<job>`: chunks, stream WORK, one shared pull consumer a queue.
 - `outreach.verdict.<node>`: verdicts of a node, stream VERDICTS, read by the coordinator alone.
 - `outreach.heartbeat.<node>`: a node is alive, what it holds, who asked it to be silent; not kept.
-- `outreach.control`: the coordinator tells all nodes to drop a job; not kept.
+- `outreach.control`: the coordinator tells all nodes to drop a job, or that it has begun; not kept.
 """
 
 from __future__ import annotations

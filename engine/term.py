@@ -31,6 +31,13 @@ Routes = Callable[[Iterable[str]], Awaitable[Mapping[str, str]]]
 """Asks DNS for the operators of domains; leaves out what it cannot tell in time."""
 
 
+BATCH = 64
+"""Reports stored in one transaction, at most."""
+
+GATHER = 0.05
+"""Seconds for which a report waits for others."""
+
+
 class Books(NamedTuple):
     """PostgreSQL, a connection for each of the term's three loops: none waits for another's transaction."""
 
@@ -63,6 +70,7 @@ class Term:
         """Until an error."""
         await ensure_streams(self._jetstream, self._pace)
         await self._client.subscribe(subjects.EVERY_HEARTBEAT, cb=self._heard)
+        await self._client.publish(subjects.CONTROL, b"")
         log.info("the coordinator is at work")
         async with asyncio.TaskGroup() as group:
             group.create_task(self._dispatch())
@@ -153,9 +161,12 @@ class Term:
         )
         while True:
             try:
-                messages = await subscription.fetch(50, timeout=5)
+                messages = await subscription.fetch(1, timeout=5)
             except TimeoutError:
                 continue
+            with contextlib.suppress(TimeoutError):
+                # One transaction for all that come together; the client waits the whole time for a full batch.
+                messages += await subscription.fetch(BATCH - 1, timeout=GATHER)
             reports = [report for message in messages if (report := _report(message)) is not None]
             new = await self._intake.store(reports)
             for message in messages:

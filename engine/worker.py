@@ -72,7 +72,7 @@ class Worker:
         self._hands: dict[str, Hand] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = {queue: asyncio.Event() for queue in queues()}
-        self._reconnected = asyncio.Event()
+        self._anew = asyncio.Event()
         self._trouble = ""
         self._count = 0
 
@@ -83,7 +83,7 @@ class Worker:
             self._link,
             name=f"worker {self._node}",
             inbox=subjects.inbox(self._node),
-            reconnected=self._reconnected,
+            reconnected=self._ask_anew,
         )
         self._jetstream = self._client.jetstream(timeout=10)
         try:
@@ -120,37 +120,43 @@ class Worker:
     # --- taking work ------------------------------------------------------------------------------
 
     async def _pull(self, queue: str) -> None:
-        subscription = await self._jetstream.pull_subscribe_bind(consumer=queue, stream=subjects.WORK)
-        room = self._room[queue]
         while True:
-            room.clear()
-            if not self._wants(queue):
-                await _wait(room, 1.0)
-                continue
-            try:
-                message = await self._fetch(subscription)
-            except TimeoutError:
-                continue
-            except NatsError as error:
-                log.info("%s: no work from %s: %s", self._node, queue, why(error))
-                await asyncio.sleep(1.0)
-                continue
-            if message is not None:
-                await self._take(message)
+            anew = self._anew
+            subscription = await self._jetstream.pull_subscribe_bind(consumer=queue, stream=subjects.WORK)
+            while not anew.is_set():
+                await self._pull_one(queue, subscription, anew)
+            # Questions that still stand would be answered to this inbox, when nobody waits for them.
+            with contextlib.suppress(NatsError):
+                await subscription.unsubscribe()
 
-    async def _fetch(self, subscription: JetStreamContext.PullSubscription) -> Msg | None:
-        """One chunk. A question that was put to a connection now gone is not waited for."""
+    async def _pull_one(
+        self, queue: str, subscription: JetStreamContext.PullSubscription, anew: asyncio.Event
+    ) -> None:
+        self._room[queue].clear()
+        if not self._wants(queue):
+            await _wait(self._room[queue], 1.0)
+            return
         fetch = self._loop.create_task(subscription.fetch(1, timeout=self._manner.pull))
-        lost = self._loop.create_task(self._reconnected.wait())
+        lost = self._loop.create_task(anew.wait())
         try:
             await asyncio.wait([fetch, lost], return_when=asyncio.FIRST_COMPLETED)
-            if fetch.done():
-                return fetch.result()[0]
-            self._reconnected.clear()
-            return None
+            messages = fetch.result() if fetch.done() else []
+        except TimeoutError:
+            return
+        except NatsError as error:
+            log.info("%s: no work from %s: %s", self._node, queue, why(error))
+            await asyncio.sleep(1.0)
+            return
         finally:
             fetch.cancel()
             lost.cancel()
+        for message in messages:
+            await self._take(message)
+
+    def _ask_anew(self) -> None:
+        """The server, or its streams, may be others now: what was asked before will not be answered."""
+        self._anew.set()
+        self._anew = asyncio.Event()
 
     def _wants(self, queue: str) -> bool:
         """Whether the node should begin on another chunk of a queue."""
@@ -239,8 +245,10 @@ class Worker:
         hand.news.set()
 
     async def _told(self, message: Msg) -> None:
-        """The coordinator says that a job is paused or over."""
+        """The coordinator says that a job is paused or over, or with no job that it has just begun."""
         job = message.data.decode("ascii", "replace")
+        if not job:
+            self._ask_anew()
         for hand in self._hands.values():
             if hand.chunk.job == job:
                 self._drop(hand)
