@@ -23,7 +23,7 @@ from rich.console import Console
 from cli import fail
 from cli.fleet import DEFAULT_FILE, FleetFile, read_fleet
 from inventory import Allocation, HostsError, allocate, known_hosts_file
-from status.blocklists import DEFAULTS, DQS_VARIABLE, lists
+from status.blocklists import DEFAULTS, DQS_VARIABLE, BlockList, lists
 from status.difference import Memory, StateError, changes, load, remember, save, state_file
 from status.finding import Report
 from status.observe import look_inside
@@ -59,11 +59,7 @@ def status(
     kept = state_file(fleet, os.environ)
     with _one_line():
         memory = (load(kept) or Memory({})) if diff else Memory({})
-        options = Options(
-            via,
-            lists(DEFAULTS if blocklist is None else blocklist, os.environ.get(DQS_VARIABLE, "")),
-            _limit(allocation, limit),
-        )
+        options = Options(via, _lists(blocklist), _limit(allocation, limit))
         questions = Questions(_resolver(resolver))
         if questions.problem:
             fail(f"DNS cannot be asked: {questions.problem}; --resolver ADDRESS asks another one")
@@ -89,6 +85,13 @@ def _tell(report: Report, memory: Memory, *, diff: bool, json: bool) -> None:
         else:
             show_changes(console, changed)
     sys.stdout.flush()
+
+
+def _lists(zones: list[str] | None) -> tuple[BlockList, ...]:
+    try:
+        return lists(DEFAULTS if zones is None else zones, os.environ.get(DQS_VARIABLE, ""))
+    except ValueError as error:
+        fail(str(error))
 
 
 def _limit(allocation: Allocation, words: str) -> frozenset[str]:
@@ -127,5 +130,5 @@ def _one_line() -> Iterator[None]:
     """End with one line and status 1 for whatever a person can settle."""
     try:
         yield
-    except (HostsError, StateError, dns.exception.DNSException, ValueError) as error:
+    except (HostsError, StateError, dns.exception.DNSException) as error:
         fail(str(error))
