@@ -207,7 +207,8 @@ def test_a_cancelled_job_stops_keeps_what_it_knows_and_every_session_ends_in_qui
         assert (after.state, after.done) == (State.CANCELLED, known)
         assert len(await fleet.rows(job)) == known
         assert (
-            fleet.postgres.rows("SELECT 1 FROM engine.chunk WHERE state <> 'OVER' AND state <> 'WAITING'") == []
+            fleet.postgres.rows("SELECT 1 FROM engine.chunk WHERE state <> 'OVER' AND state <> 'WAITING'")
+            == []
         )
         assert server.sessions
         assert all(session.quit for session in server.sessions)
