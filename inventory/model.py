@@ -82,6 +82,13 @@ class Orchestrator(Block):
         default="debian-13", min_length=1, description="The provider's own name of a Debian 13 image"
     )
     ipv4: IPv4Address | None = Field(default=None, description="Its address, if the server exists already")
+    services: tuple[Literal["n8n"], ...] = Field(
+        default=("n8n",),
+        description="What runs on it besides the fleet's databases and queue; [] leaves n8n out",
+    )
+    n8n_workers: Count = Field(
+        default=2, ge=1, le=16, description="Processes that execute n8n's workflows, 300 MB each"
+    )
 
 
 class Node(Block):

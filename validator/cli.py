@@ -19,84 +19,24 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 from cyclopts import App, Parameter
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
 
-from validator.bulk import Bulk, BulkError, Files, Progress
+from validator.bulk import Bulk
 from validator.classify import classify
 from validator.client import Validator, at_once
+from validator.display import for_people, live, say, summary
 from validator.doctor import examine
+from validator.options import Common
+from validator.output import BulkError, Files
 from validator.reply import parse_text
 from validator.resolver import Resolver, system_resolver
 from validator.rows import InputError
-from validator.settings import ConfigError, Settings, load_config, parse_endpoint, with_changes
+from validator.settings import ConfigError, Settings
 from validator.status import Status, parse_stage
 from validator.transport import TcpConnector
-from validator.verdict import Verdict, sentence
+from validator.verdict import sentence
 
 app = App(name="validator", help="Is this address real, and how do we know.", help_format="plaintext")
 T = TypeVar("T")
-
-
-@Parameter(name="*")
-class Common:
-    """Options of every command that dials."""
-
-    def __init__(
-        self,
-        *,
-        config: Path | None = None,
-        source_ip: Annotated[list[str] | None, Parameter(negative=())] = None,
-        helo: str | None = None,
-        sender: str | None = None,
-        rate_limit: float | None = None,
-        concurrency: int | None = None,
-        resolver: str | None = None,
-        smtp_port: int | None = None,
-        allow_private: bool = False,
-        no_starttls: Annotated[bool, Parameter(negative=())] = False,
-        probe_consumer_microsoft: bool = False,
-        proxy: str | None = None,
-    ) -> None:
-        """Say how to dial.
-
-        Args:
-            config: TOML file with settings and operators' budgets.
-            source_ip: Local address to dial from; may be given many times.
-            helo: Our name in EHLO.
-            sender: Envelope sender, a real mailbox.
-            rate_limit: Seconds between two recipients per operator and source (default 2).
-            concurrency: Sessions at once (default 200).
-            resolver: IP:PORT of the recursive resolver.
-            smtp_port: Port of the mail servers.
-            allow_private: Dial private and loopback addresses; for labs.
-            no_starttls: Stay in the clear.
-            probe_consumer_microsoft: Ask outlook.com and hotmail.com although their policy forbids it.
-            proxy: SOCKS5 URL; answers get worse behind one.
-        """
-        self.config = config
-        self.changes: dict[str, Any] = {
-            "source_ips": tuple(source_ip) if source_ip else None,
-            "helo": helo,
-            "sender": sender,
-            "rate_limit": rate_limit,
-            "concurrency": concurrency,
-            "resolver": resolver,
-            "smtp_port": smtp_port,
-            "allow_private": allow_private or None,
-            "starttls": False if no_starttls else None,
-            "probe_consumer_microsoft": probe_consumer_microsoft or None,
-            "proxy": proxy,
-        }
-
-    def settings(self) -> Settings:
-        """The settings: the file first, the command line over it."""
-        base = load_config(self.config) if self.config else Settings()
-        changes = {name: value for name, value in self.changes.items() if value is not None}
-        if "resolver" in changes:
-            changes["resolver"] = parse_endpoint(changes["resolver"])
-        return with_changes(base, changes)
 
 
 @app.command
@@ -131,25 +71,10 @@ async def _check(addresses: tuple[str, ...], settings: Settings, *, as_json: boo
             verdict = await task
             worst = worst if verdict.valid else 3
             if as_json:
-                _say(json.dumps(verdict.to_dict(), ensure_ascii=True))
+                say(json.dumps(verdict.to_dict(), ensure_ascii=True))
             else:
-                _say(_for_people(verdict))
+                say(for_people(verdict))
     return worst
-
-
-def _for_people(verdict: Verdict) -> str:
-    lines = [f"{_printable(verdict.email)}: {verdict.label}. {verdict.details}"]
-    facts = [f"confidence {verdict.confidence:.2f}"]
-    if verdict.code:
-        facts.append(f"{verdict.code} {verdict.enhanced} {verdict.reply}".replace("  ", " "))
-    if verdict.mx_host:
-        facts.append(f"{verdict.mx_host} ({verdict.operator})")
-    facts += [word for word in ("disposable", "role", "free") if getattr(verdict, word)]
-    if verdict.suggestion:
-        facts.append(f"did you mean {verdict.suggestion}?")
-    lines.append("  " + "; ".join(facts))
-    lines.extend(f"    {line.who} {line.text}" for line in verdict.transcript or [])
-    return "\n".join(lines)
 
 
 @app.command
@@ -177,20 +102,20 @@ def explain(
         if jsonl:
             for line in sys.stdin.buffer:
                 if line.strip():
-                    _say(json.dumps(_explain_line(line), ensure_ascii=True))
+                    say(json.dumps(_explain_line(line), ensure_ascii=True))
             return 0
         if reply is None:
             raise InputError("no reply given; give one, or --jsonl and lines on standard input")
         found = _explained(reply, mx, stage, address)
         if json_:
-            _say(json.dumps(found, ensure_ascii=True))
+            say(json.dumps(found, ensure_ascii=True))
         else:
-            _say(
+            say(
                 f"{found['label']} ({found['status']}, {found['reason']}), "
                 f"confidence {found['confidence']:.2f}"
             )
-            _say(f"  {found['details']}")
-            _say(f"  rule {found['rule']}: {found['source']}")
+            say(f"  {found['details']}")
+            say(f"  rule {found['rule']}: {found['source']}")
         return 0
 
 
@@ -266,77 +191,13 @@ def bulk(
         files = Files(source, output, format_, column, ordered, resume, overwrite)
         settings = (common or Common()).settings()
         began = time.monotonic()
-        with _display(source) as on_tick:
+        with live(source) as on_tick:
             progress = run(Bulk(settings, files, on_tick=on_tick).run())
-        _summary(progress, time.monotonic() - began, as_json=json_)
+        summary(progress, time.monotonic() - began, as_json=json_)
         if progress.stopped:
             _complain(f"stopped with {progress.done:,} done; go on with --resume")
             return 130
         return 0
-
-
-@contextmanager
-def _display(source: str) -> Iterator[Any]:
-    """A live line on stderr, if a person is looking."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    total = _count_lines(source)
-    began = time.monotonic()
-    with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
-
-        def tick(progress: Progress, silent: list[str]) -> None:
-            seconds = max(0.001, time.monotonic() - began)
-            rate = (progress.done - progress.resumed) / seconds
-            left = f", {_clock((total - progress.done) / rate)} left" if total and rate else ""
-            statuses = "  ".join(f"{name} {count:,}" for name, count in progress.statuses.most_common(5))
-            quiet = f"\nin cool-down: {', '.join(silent[:8])}" if silent else ""
-            of = f" of {total:,}" if total else ""
-            live.update(
-                f"{progress.done:,}{of}  {rate:,.1f}/s{left}  in flight {progress.in_flight:,}\n"
-                f"{statuses}{quiet}"
-            )
-
-        yield tick
-
-
-def _count_lines(source: str) -> int:
-    try:
-        with open(source, "rb") as stream:
-            return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
-    except OSError:
-        return 0
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}"
-
-
-def _summary(progress: Progress, seconds: float, *, as_json: bool) -> None:
-    fresh = progress.done - progress.resumed
-    if as_json:
-        out = {
-            "done": progress.done,
-            "resumed": progress.resumed,
-            "duplicates": progress.duplicates,
-            "seconds": round(seconds, 2),
-            "per_second": round(fresh / seconds, 2) if seconds else None,
-            "statuses": dict(progress.statuses),
-        }
-        _say(json.dumps(out))
-        return
-    table = Table("status", "addresses", "share")
-    for name, count in progress.statuses.most_common():
-        table.add_row(Status(name).label, f"{count:,}", f"{count / progress.done:.1%}")
-    console = Console(stderr=True)
-    console.print(table)
-    twins = f", {progress.duplicates:,} of them duplicates" if progress.duplicates else ""
-    console.print(
-        f"{progress.done:,} addresses{twins}, {fresh:,} in {_clock(seconds)} "
-        f"({fresh / max(seconds, 1e-9):.1f}/s)"
-    )
 
 
 @app.command
@@ -367,10 +228,10 @@ async def _doctor(settings: Settings, via: str, *, as_json: bool) -> int:
         dns.close()
     for item in findings:
         if as_json:
-            _say(json.dumps({"name": item.name, "ok": item.ok, "says": item.says, "advice": item.advice}))
+            say(json.dumps({"name": item.name, "ok": item.ok, "says": item.says, "advice": item.advice}))
         else:
             mark = {True: "ok  ", False: "BAD ", None: "?   "}[item.ok]
-            _say(f"{mark} {item.name} {item.says}{f' {item.advice}' if item.advice and not item.ok else ''}")
+            say(f"{mark} {item.name} {item.says}{f' {item.advice}' if item.advice and not item.ok else ''}")
     return 0 if all(item.ok for item in findings) else 3
 
 
@@ -407,16 +268,6 @@ def _fail(message: str) -> NoReturn:
 
 def _complain(message: str) -> None:
     sys.stderr.write(f"validator: {message}\n")
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
-def _printable(text: str) -> str:
-    shown = "".join(char if char.isprintable() else "?" for char in text)
-    return shown if len(shown) <= 100 else f"{shown[:97]}..."
 
 
 def main() -> None:

@@ -74,11 +74,23 @@ class Validator:
             raise RuntimeError("use the validator inside `async with`")
         return self._engine
 
-    async def check(self, address: str) -> Verdict:
-        """The verdict on one address; waits for greylists and cool-downs as the settings allow."""
+    async def check(self, address: str, *, patient: bool = True) -> Verdict:
+        """The verdict on one address; cancelled, the address is not asked for any more.
+
+        Args:
+            address: The address.
+            patient: Wait for greylists and cool-downs as the settings allow.
+        """
         future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        self.engine.submit(address, lambda verdict: None if future.done() else future.set_result(verdict))
-        return await future
+        job = self.engine.submit(
+            address, lambda verdict: None if future.done() else future.set_result(verdict), patient=patient
+        )
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if job is not None and future.cancelled():
+                self.engine.withdraw(job)
+            raise
 
     async def stream(self, addresses: Iterable[str] | AsyncIterable[str]) -> AsyncIterator[Verdict]:
         """Verdicts as they are known, not in the order of the addresses; reads ahead by `settings.window`."""

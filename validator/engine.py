@@ -1,4 +1,4 @@
-"""The scheduler: which domain is asked next, from which source, within every budget."""
+"""The engine: addresses in, by domain to sessions, verdicts out; who comes back, and when."""
 
 from __future__ import annotations
 
@@ -10,28 +10,21 @@ import secrets
 from base64 import b32encode
 from collections import deque
 from collections.abc import Callable, Coroutine
-from math import inf
 
 from validator import wire
 from validator.budget import Lane, Lanes
+from validator.dispatch import Dispatcher
+from validator.judgement import verdict_of
 from validator.resolver import DnsError, Questions
 from validator.route import Addresses, Host, Route, dns_failure, find_addresses, find_route
-from validator.session import Session, Trouble
+from validator.session import Session
 from validator.settings import Settings
 from validator.status import Stage, Status
-from validator.syntax import (
-    Address,
-    Lists,
-    SyntaxProblem,
-    is_disposable,
-    is_role,
-    parse_address,
-    shipped_lists,
-    suggest_domain,
-)
+from validator.syntax import SyntaxProblem, parse_address
 from validator.transport import Connector, Line, Link
-from validator.verdict import Verdict, sentence
-from validator.work import CatchAllMemory, Domain, Job, OperatorQueue
+from validator.trouble import Trouble
+from validator.verdict import Verdict
+from validator.work import CatchAllMemory, Domain, Job
 
 log = logging.getLogger("validator")
 
@@ -39,7 +32,6 @@ MOST_LOOKUPS = 128
 # One more session for a domain per so many addresses waiting.
 JOBS_PER_SESSION = 20
 MOST_THROTTLES = 3
-SCAN = 32
 
 
 class Engine:
@@ -50,7 +42,6 @@ class Engine:
     ) -> None:
         self.settings = settings
         self.pending = 0
-        self.lanes = Lanes(settings.rate_limit)
         self._dns = dns
         self._connector = connector
         self._memory = memory
@@ -58,31 +49,57 @@ class Engine:
         self._rng = random.Random()  # noqa: S311 - spreads load, guards nothing
         self._secret = secrets.token_bytes(16)
         self._domains: dict[str, Domain] = {}
-        self._queues: dict[str, OperatorQueue] = {}
         self._unresolved: deque[Domain] = deque()
         self._lookups = 0
-        self._sessions = 0
-        self._starved: deque[OperatorQueue] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._leaving = 0
         self._closed = False
         self._timers: set[asyncio.TimerHandle] = set()
         self._room: asyncio.Future[None] | None = None
-        self._lists: Lists = shipped_lists()
+        self._dispatcher = Dispatcher(
+            settings, start=self._start, settle_all=self._settle_all, tidy=self._tidy
+        )
         self._families = {source: _families(source) for source in settings.sources}
 
     # --- for the caller ---------------------------------------------------------------------------
 
-    def submit(self, raw: str, done: Callable[[Verdict], None]) -> None:
-        """Take an address; `done` is called once, perhaps at once."""
+    def submit(self, raw: str, done: Callable[[Verdict], None], *, patient: bool = True) -> Job | None:
+        """Take an address; `done` is called once, perhaps at once.
+
+        Args:
+            raw: The address.
+            done: Takes the verdict.
+            patient: Come back to greylists and wait for cool-downs as the settings allow; else the first
+                answer is the verdict.
+
+        Returns:
+            What `withdraw` takes; None if the verdict was given at once.
+        """
         self.pending += 1
         now = self._loop.time()
         try:
             address = parse_address(raw)
         except SyntaxProblem as problem:
             self._call(done, Verdict(raw, Status.INVALID_SYNTAX, "form", str(problem), 1.0, Stage.SYNTAX))
-            return
-        self._place(Job(raw, address, done, now))
+            return None
+        job = Job(raw, address, done, now, patient=patient)
+        self._place(job)
+        return job
+
+    def withdraw(self, job: Job) -> None:
+        """Take an address back that has no verdict yet: `done` is not called any more.
+
+        It is not asked for, unless its RCPT is on the way; a session without other work ends in QUIT.
+        """
+        if not job.withdrawn:
+            job.withdrawn = True
+            self.pending -= 1
+            self._make_room()
+
+    @property
+    def lanes(self) -> Lanes:
+        """Every budget in use."""
+        return self._dispatcher.lanes
 
     async def room(self) -> None:
         """Wait until fewer than `window` addresses are in hand."""
@@ -95,11 +112,8 @@ class Engine:
         self._closed = True
         for timer in self._timers:
             timer.cancel()
-        for queue in self._queues.values():
-            if queue.timer is not None:
-                queue.timer.cancel()
+        self._dispatcher.close()
         self._unresolved.clear()
-        self._queues.clear()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -110,7 +124,7 @@ class Engine:
     # --- placing work -----------------------------------------------------------------------------
 
     def _place(self, job: Job) -> None:
-        if self._closed:
+        if self._closed or job.withdrawn:
             return
         domain = self._domains.get(job.address.domain)
         if domain is None:
@@ -181,142 +195,47 @@ class Engine:
             return
         if domain.sessions and waiting < domain.sessions * JOBS_PER_SESSION:
             return
-        queue = self._queues.get(domain.operator.name)
-        if queue is None:
-            queue = self._queues[domain.operator.name] = OperatorQueue(domain.operator)
-        domain.queued = True
-        queue.ready.append(domain)
-        self._pump(queue)
+        self._dispatcher.offer(domain)
 
     def _tidy(self, domain: Domain) -> None:
         if not domain.waiting and not domain.sessions and not domain.queued and not domain.resolving:
             self._domains.pop(domain.name, None)
 
-    # --- starting sessions ------------------------------------------------------------------------
+    # --- sessions ---------------------------------------------------------------------------------
 
-    def _pump(self, queue: OperatorQueue) -> None:
-        """Start sessions for an operator while a budget, a place and work are there."""
-        while queue.ready and not self._closed:
-            if self._sessions >= self.settings.concurrency:
-                if not queue.starved:
-                    queue.starved = True
-                    self._starved.append(queue)
-                return
-            now = self._loop.time()
-            lanes = [self.lanes.of(queue.operator, source, now) for source in self.settings.sources]
-            waits = [lane.wait(now) for lane in lanes]
-            self._give_up_hopeless(queue, lanes, now)
-            chosen = self._choose(queue, lanes, waits)
-            if chosen is None:
-                self._wake_later(queue, min((wait for wait in waits if wait), default=inf))
-                return
-            domain, lane = chosen
-            domain.queued = False
-            self._start(queue, domain, lane, now)
-        if queue.timer is None:
-            self._queues.pop(queue.operator.name, None)
-
-    def _choose(
-        self, queue: OperatorQueue, lanes: list[Lane], waits: list[float]
-    ) -> tuple[Domain, Lane] | None:
-        free = [lane for lane, wait in zip(lanes, waits, strict=True) if not wait]
-        if not free:
-            return None
-        if len(free) > 1:
-            self._rng.shuffle(free)
-            free.sort(key=lambda lane: (lane.active, lane.sent))
-        for _ in range(min(SCAN, len(queue.ready))):
-            domain = queue.ready.popleft()
-            for lane in free:
-                if domain.waiting_for(lane.source):
-                    return domain, lane
-            if domain.waiting:
-                queue.ready.append(domain)
-            else:
-                domain.queued = False
-                self._tidy(domain)
-        return None
-
-    def _give_up_hopeless(self, queue: OperatorQueue, lanes: list[Lane], now: float) -> None:
-        """Where no source may ask for longer than anyone will wait, say so instead."""
-        blocked = [
-            lane for lane in lanes if lane.silent_until > now and lane.silence_reason.startswith("block:")
-        ]
-        spent = [lane for lane in lanes if lane.spent(now)]
-        hopes = [lane.silent_until - now for lane in lanes if lane not in blocked and lane not in spent]
-        if hopes and min(hopes) <= self.settings.patience:
-            return
-        if blocked:
-            trouble = Trouble(
-                Status.BLOCKED, blocked[0].silence_reason.removeprefix("block:"), Stage.POLICY, 0.7
-            )
-            trouble.details = "The operator has just refused our server; this address was not asked for."
-        elif spent:
-            trouble = Trouble(Status.THROTTLED, "daily_cap", Stage.POLICY, 1.0)
-        else:
-            trouble = Trouble(Status.THROTTLED, "cool_down", Stage.POLICY, 1.0)
-        while queue.ready:
-            domain = queue.ready.popleft()
-            domain.queued = False
-            self._settle_all(domain, trouble)
-
-    def _wake_later(self, queue: OperatorQueue, wait: float) -> None:
-        if queue.timer is not None:
-            queue.timer.cancel()
-            queue.timer = None
-        if wait == inf or not queue.ready:
-            return  # a closing connection will pump
-
-        def wake() -> None:
-            queue.timer = None
-            self._pump(queue)
-
-        queue.timer = self._loop.call_later(wait, wake)
-
-    def _start(self, queue: OperatorQueue, domain: Domain, lane: Lane, now: float) -> None:
-        lane.open(now)
+    def _start(self, domain: Domain, lane: Lane) -> None:
         domain.sessions += 1
-        self._sessions += 1
         if (
             domain.catch_all is None
             and domain.probe_failures < 2
-            and not queue.operator.budget.accepts_bounces
+            and not lane.operator.budget.accepts_bounces
         ):
             domain.probing = True
-        self._spawn(self._run(queue, domain, lane))
+        self._spawn(self._run(domain, lane))
 
-    async def _run(self, queue: OperatorQueue, domain: Domain, lane: Lane) -> None:
+    async def _run(self, domain: Domain, lane: Lane) -> None:
         session = Session(self, domain, lane)
         try:
             await session.run()
         finally:
             self._leaving += 1
-            session.leave(lambda: self._gone(queue, lane))
-            self._sessions -= 1
+            session.leave(lambda: self._gone(lane))
+            self._dispatcher.ended()
             domain.sessions -= 1
             domain.probing = False
             self._offer(domain)
-            self._feed_starved()
+            self._dispatcher.feed_starved()
 
-    def _gone(self, queue: OperatorQueue, lane: Lane) -> None:
+    def _gone(self, lane: Lane) -> None:
         self._leaving -= 1
-        lane.close()
-        waiting = self._queues.get(queue.operator.name)
-        if waiting is not None:
-            self._pump(waiting)
-
-    def _feed_starved(self) -> None:
-        while self._starved and self._sessions < self.settings.concurrency:
-            queue = self._starved.popleft()
-            queue.starved = False
-            self._pump(queue)
+        self._dispatcher.gone(lane)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    # --- what sessions ask of us (validator.session.Office) ---------------------------------------
+    # --- what sessions ask of us (validator.office.Office) ---------------------------------------
 
     async def dial(self, ip: str, source: str, transcript: list[Line] | None) -> Link:
         """Connect."""
@@ -356,7 +275,7 @@ class Engine:
 
     def come_back(self, job: Job, trouble: Trouble, session: Session) -> None:
         """Again from the same source after the next delay (RFC 6647), or the verdict."""
-        delays = self.settings.greylist_delays
+        delays = self.settings.greylist_delays if job.patient else ()
         if trouble.status is Status.TEMPFAIL:
             delays = delays[:1]
         if job.greylisted >= len(delays):
@@ -371,7 +290,8 @@ class Engine:
         """Again from the same source once its cool-down is over, or the verdict."""
         wait = max(0.0, session.lane.silent_until - self._loop.time())
         job.throttled += 1
-        if job.throttled > MOST_THROTTLES or wait > self.settings.patience or not self.settings.patience:
+        patience = self.settings.patience if job.patient else 0.0
+        if job.throttled > MOST_THROTTLES or wait > patience or not patience:
             self.settle(job, trouble, session)
             return
         job.source = session.lane.source
@@ -389,44 +309,11 @@ class Engine:
         self, job: Job, trouble: Trouble, session: Session | None, domain: Domain | None = None
     ) -> None:
         """Give the verdict."""
-        if domain is None and session is not None:
-            domain = session.domain
-        now = self._loop.time()
-        reply = trouble.reply
-        operator = domain.operator.name if domain and domain.operator else ""
-        verdict = Verdict(
-            job.raw,
-            trouble.status,
-            trouble.reason,
-            trouble.details or sentence(trouble.reason, trouble.status),
-            trouble.confidence,
-            trouble.stage,
-            reply.code if reply else 0,
-            reply.enhanced if reply else "",
-            trouble.host,
-            operator,
-            session.source_ip if session else "",
-            trouble.rule,
-            reply.text[:500] if reply else "",
-            attempts=job.attempts,
-            seconds=now - job.born,
-            dns=domain.dns_seconds if domain else 0.0,
-            smtp=now - session.began if session else 0.0,
-        )
-        if session is not None and session.transcript is not None:
-            verdict.transcript = list(session.transcript)
-        self._flag(verdict, job.address)
+        if job.withdrawn:
+            return
+        domain = session.domain if domain is None and session is not None else domain
+        verdict = verdict_of(job, trouble, domain, session, self._loop.time())
         self._call(job.done, verdict)
-
-    def _flag(self, verdict: Verdict, address: Address) -> None:
-        lists = self._lists
-        verdict.disposable = is_disposable(address.domain, lists)
-        verdict.role = is_role(address.local, lists)
-        verdict.free = address.domain in lists.free
-        if verdict.status is not Status.VALID and not verdict.free:
-            meant = suggest_domain(address.domain)
-            if meant:
-                verdict.suggestion = f"{address.local}@{meant}"
 
     def _call(self, done: Callable[[Verdict], None], verdict: Verdict) -> None:
         if self._closed:
@@ -435,8 +322,11 @@ class Engine:
         try:
             done(verdict)
         finally:
-            if self._room is not None and not self._room.done() and self.pending < self.settings.window:
-                self._room.set_result(None)
+            self._make_room()
+
+    def _make_room(self) -> None:
+        if self._room is not None and not self._room.done() and self.pending < self.settings.window:
+            self._room.set_result(None)
 
 
 def _families(source: str) -> tuple[int, ...]:

@@ -30,6 +30,8 @@ class Job:
         throttled: Times it was put off by a cool-down.
         greylisted: Returns to a greylisting server.
         source: The only source it may be asked from; empty for any.
+        patient: Whether greylists and cool-downs are waited for.
+        withdrawn: Nobody waits for the answer any more.
     """
 
     raw: str
@@ -41,6 +43,8 @@ class Job:
     throttled: int = 0
     greylisted: int = 0
     source: str = ""
+    patient: bool = True
+    withdrawn: bool = False
 
 
 @dataclass(slots=True)
@@ -82,6 +86,7 @@ class Domain:
 
     def take(self, source: str) -> Job | None:
         """The next job for a session from this source."""
+        self._prune()
         mine = self.pinned.get(source)
         if mine:
             job = mine.popleft()
@@ -92,12 +97,24 @@ class Domain:
 
     def waiting_for(self, source: str) -> bool:
         """Whether a session from this source has work."""
+        self._prune()
         return bool(self.jobs) or source in self.pinned
 
     @property
     def waiting(self) -> int:
-        """Jobs not yet taken by a session."""
+        """Jobs not yet taken by a session; of those withdrawn, some may be counted until their turn comes."""
+        self._prune()
         return len(self.jobs) + sum(len(queue) for queue in self.pinned.values())
+
+    def _prune(self) -> None:
+        while self.jobs and self.jobs[0].withdrawn:
+            self.jobs.popleft()
+        for source in [name for name, queue in self.pinned.items() if queue[0].withdrawn]:
+            queue = self.pinned[source]
+            while queue and queue[0].withdrawn:
+                queue.popleft()
+            if not queue:
+                del self.pinned[source]
 
     def drain(self, source: str | None = None) -> list[Job]:
         """Take every job, or every job that a session from `source` could take."""

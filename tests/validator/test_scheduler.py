@@ -153,3 +153,44 @@ def test_the_pause_is_per_operator_so_that_a_mixed_list_goes_fast(world: World, 
     assert {verdict.status for verdict in verdicts} == {Status.VALID}
     sessions = [session for server in servers for session in server.sessions]
     assert max(session.opened for session in sessions) < min(session.closed for session in sessions)
+
+
+def test_an_address_taken_back_is_not_asked_for_and_its_session_ends_in_quit(world: World) -> None:
+    server = world.domain("slow.test", "127.0.1.1", Mx(users={"u0"}, delay=0.05))
+
+    async def leave_after_the_first() -> int:
+        async with Validator(settings_for(world, rate_limit=0.1)) as validator:
+            tasks = [asyncio.create_task(validator.check(f"u{n}@slow.test")) for n in range(50)]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            left = validator.engine.pending
+            await asyncio.sleep(1.0)
+            assert all(session.quit for session in server.sessions)
+            return left
+
+    assert asyncio.run(leave_after_the_first()) == 0
+    asked = [address for session in server.sessions for address in session.recipients]
+    # The invented address, the first, and in each session at most one whose pause had begun.
+    assert len(asked) <= 2 + len(server.sessions) <= 4
+
+
+def test_an_impatient_address_gets_the_first_answer_while_a_patient_one_is_waited_for(world: World) -> None:
+    seen: set[str] = set()
+
+    def grey(local: str) -> str | None:
+        known = local in seen
+        seen.add(local)
+        return None if known else "451 4.7.1 Greylisted, please try again"
+
+    world.domain("grey.test", "127.0.1.1", Mx(users={"anna", "bert"}, rcpt=grey))
+
+    async def both() -> tuple[Status, Status]:
+        settings = settings_for(world, greylist_delays=(0.3,), patience=60.0)
+        async with Validator(settings) as validator:
+            hurried = await validator.check("anna@grey.test", patient=False)
+            patient = await validator.check("bert@grey.test")
+            return hurried.status, patient.status
+
+    assert asyncio.run(both()) == (Status.GREYLISTED, Status.VALID)

@@ -1,0 +1,29 @@
+"""Validation jobs: lists that are checked in the background, kept on disk, and survive a restart."""
+
+from api.jobs.local import LocalJobs
+from api.jobs.model import (
+    IdempotencyConflict,
+    Job,
+    JobError,
+    JobNotFound,
+    JobOver,
+    Jobs,
+    State,
+    StorageBroken,
+    StorageFull,
+    TooManyAddresses,
+)
+
+__all__ = [
+    "IdempotencyConflict",
+    "Job",
+    "JobError",
+    "JobNotFound",
+    "JobOver",
+    "Jobs",
+    "LocalJobs",
+    "State",
+    "StorageBroken",
+    "StorageFull",
+    "TooManyAddresses",
+]

@@ -1,0 +1,89 @@
+"""A world of scripted servers, and jobs that reach it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.jobs import Job, LocalJobs
+from tests.validator.servers import PORT, Mx, World
+from validator import Settings, Timeouts, Validator
+from validator.operators import lifted_operators
+
+QUICK = Timeouts(connect=2, banner=1.5, command=1.5, goodbye=1)
+# Addresses of this room's servers; the validator's tests have others.
+NET = "127.0.45"
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with World() as made:
+        yield made
+
+
+def settings_for(world: World, **changes: Any) -> Settings:
+    """Reach the world at full speed, without returns or waits unless asked for."""
+    usual: dict[str, Any] = {
+        "helo": "probe.test",
+        "resolver": world.resolver,
+        "smtp_port": PORT,
+        "allow_private": True,
+        "rate_limit": 0.0,
+        "greylist_delays": (),
+        "patience": 0.0,
+        "timeouts": QUICK,
+        "operators": lifted_operators(),
+    }
+    return Settings(**{**usual, **changes})
+
+
+def serve(world: World, domains: int, **server: Any) -> list[Mx]:
+    """Exchangers for d0.test, d1.test and so on, where every user with an even number exists."""
+    return [
+        world.domain(f"d{n}.test", f"{NET}.{n + 1}", Mx(rcpt=even_exist, **server)) for n in range(domains)
+    ]
+
+
+def even_exist(local: str) -> str | None:
+    return "250 2.1.5 Ok" if local[:1] == "u" and local[1:].isdigit() and int(local[1:]) % 2 == 0 else None
+
+
+def asked(servers: Iterable[Mx]) -> Counter[str]:
+    """How often each address was asked for, the invented ones left out."""
+    return Counter(
+        address
+        for server in servers
+        for session in server.sessions
+        for address in session.recipients
+        if address.startswith("u") and len(address.partition("@")[0]) < 8
+    )
+
+
+async def listed(addresses: Iterable[str]) -> AsyncIterator[str]:
+    for address in addresses:
+        yield address
+
+
+@asynccontextmanager
+async def opened(directory: Path, settings: Settings, **options: Any) -> AsyncIterator[LocalJobs]:
+    async with (
+        Validator(settings) as validator,
+        LocalJobs(directory / "jobs.db", validator, **options) as jobs,
+    ):
+        yield jobs
+
+
+async def all_rows(jobs: LocalJobs, job: Job, **options: Any) -> list[dict[str, Any]]:
+    return [row async for row in jobs.results(job.id, owner=job.owner, **options)]
+
+
+async def ended(jobs: LocalJobs, job: Job) -> Job:
+    """The job once it is over."""
+    async for _ in jobs.results(job.id, owner=job.owner, follow=True):
+        pass
+    return await jobs.get(job.id, owner=job.owner)

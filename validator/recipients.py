@@ -1,0 +1,305 @@
+"""The recipients of one connection: what to ask together, and what each answer leads to."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from validator.classify import Finding, classify, without_addresses
+from validator.reply import Reply
+from validator.route import Host
+from validator.smtp import Answer
+from validator.status import Stage, Status
+from validator.transport import Link, LinkError
+from validator.trouble import ABOUT_US, Trouble, broken, said
+from validator.work import Job
+
+if TYPE_CHECKING:
+    from validator.session import Session
+
+LARGEST_BATCH = 10
+# Servers count refusals: Postfix slows down after 10 and hangs up after 20 (smtpd_hard_error_limit).
+MOST_REFUSALS = 8
+# A server that breaks off so many sessions in a row is asked no more for this domain.
+BROKEN_SESSIONS = 5
+# A longer pause than this is spent disconnected; servers drop idle clients and count them.
+LONGEST_IDLE = 20.0
+# Not trouble of the host: the session is over, or the transaction is to be opened anew.
+LEAVE = Trouble(Status.UNKNOWN, "leave", Stage.RCPT)
+RETRY_MAIL = Trouble(Status.UNKNOWN, "retry_mail", Stage.MAIL)
+
+
+@dataclass(slots=True)
+class Ask:
+    """One RCPT: for a job, or the invented address that shows a catch-all."""
+
+    address: str
+    job: Job | None = None
+
+
+class Recipients:
+    """Asks recipients of the session's domain over one greeted connection."""
+
+    def __init__(self, session: Session, link: Link, host: Host) -> None:
+        self.session = session
+        self.office = session.office
+        self.settings = session.settings
+        self.domain = session.domain
+        self.lane = session.lane
+        self.link = link
+        self.host = host
+        self._refusals = 0
+
+    async def ask_all(self) -> Trouble | None:
+        """Ask until the work, the budget or the server's patience ends; trouble if the next host is due."""
+        asked = 0
+        opened = False
+        while True:
+            if self.domain.catch_all:
+                self._settle_catch_all()
+            room = self.lane.left(self.session.loop.time(), asked)
+            batch = self._next_batch(room)
+            if not batch or self._refusals >= MOST_REFUSALS:
+                return None
+            now = self.session.loop.time()
+            if self.lane.next_recipient - now > LONGEST_IDLE:
+                return None
+            delay = self.lane.reserve(len(batch), now)
+            if delay:
+                await asyncio.sleep(delay)
+            asked += len(batch)
+            plan = self._plan(batch, opened=opened)
+            answers = await self._carry_out(plan)
+            opened = True
+            trouble = await self._judge(plan, answers)
+            if trouble is RETRY_MAIL:
+                opened = False
+                continue
+            if trouble is not None or self.link.dialogue.waiting:
+                return trouble if trouble is not LEAVE else None
+
+    def _next_batch(self, room: int) -> list[Ask]:
+        many = self.link.dialogue.pipelining and not self.lane.pause
+        size = min(room, LARGEST_BATCH if many else 1)
+        asks: list[Ask] = []
+        if (
+            self._wants_probe()
+            and room > 1
+            and (self.session.hand or self.domain.waiting_for(self.lane.source))
+        ):
+            asks.append(Ask(f"{self.office.invented(self.domain.name)}@{self.domain.name}"))
+            size = min(size, room - 1) if many else 0  # with a pause between recipients, each goes alone
+        held = list(self.session.hand.values())
+        while size > 0:
+            job = held.pop() if held else self.domain.take(self.lane.source)
+            if job is None:
+                break
+            if job.withdrawn:
+                self.session.hand.pop(id(job), None)
+                continue
+            self.session.hand[id(job)] = job
+            if job.address.utf8 and not self.link.dialogue.smtputf8:
+                self._finish(
+                    job, Trouble(Status.UNKNOWN, "smtputf8_unsupported", Stage.RCPT, 0.9, self.host.name)
+                )
+                continue
+            job.attempts += 1
+            asks.append(Ask(job.address.text, job))
+            size -= 1
+        return asks if not many or any(ask.job for ask in asks) else []
+
+    def _wants_probe(self) -> bool:
+        domain = self.domain
+        return (
+            domain.catch_all is None
+            and domain.probe_failures < 2
+            and not self.lane.operator.budget.accepts_bounces
+        )
+
+    def _plan(self, batch: list[Ask], *, opened: bool) -> list[tuple[str, Ask]]:
+        """The commands: MAIL once, or RSET and MAIL before every recipient where the operator wants it so."""
+        plan: list[tuple[str, Ask]] = []
+        for ask in batch:
+            utf8 = ask.job is not None and ask.job.address.utf8
+            if not opened or self.lane.operator.budget.reset or utf8:
+                if opened:
+                    plan.append(("rset", ask))
+                plan.append(("mail", ask))
+                opened = True
+            plan.append(("rcpt", ask))
+        return plan
+
+    async def _carry_out(self, plan: list[tuple[str, Ask]]) -> list[Answer]:
+        """Send the plan, whole where the server takes it so; its answers, fewer if it broke off."""
+        command = self.settings.timeouts.command
+        self.session.stage = Stage.MAIL if plan[0][0] != "rcpt" else Stage.RCPT
+        answers: list[Answer] = []
+        try:
+            if self.link.dialogue.pipelining:
+                return await self.link.exchange(b"".join(self._command(*step) for step in plan), command)
+            for step in plan:
+                answers += await self.link.exchange(self._command(*step), command)
+                if answers[-1].stage is Stage.MAIL and not answers[-1].reply.positive:
+                    break
+        except LinkError as error:
+            answers += error.answers
+            self._lost(plan, answers, error)
+        return answers
+
+    def _command(self, what: str, ask: Ask) -> bytes:
+        if what == "rset":
+            return self.link.dialogue.rset()
+        if what == "mail":
+            utf8 = ask.job is not None and ask.job.address.utf8
+            return self.link.dialogue.mail(
+                "" if self.session.null_sender else self.settings.sender, utf8=utf8
+            )
+        return self.link.dialogue.rcpt(ask.address)
+
+    def _lost(self, plan: list[tuple[str, Ask]], answers: list[Answer], error: LinkError) -> None:
+        """The server stopped answering: the first unanswered address bears it, the others go back."""
+        rest = plan[len(answers) :]
+        if any(answer.stage is Stage.MAIL and not answer.reply.positive for answer in answers):
+            return
+        if any(what == "rcpt" and ask.job is None for what, ask in rest):
+            self.domain.probe_failures += 1
+        self.session.stage = Stage.RCPT if not rest or rest[0][0] == "rcpt" else Stage.MAIL
+        self.domain.broken += 1
+        trouble = broken(error, self.session.stage, self.host)
+        if self.domain.broken >= BROKEN_SESSIONS:
+            for job in self.session.drain_hand() + self.domain.drain(self.lane.source):
+                self.office.settle(job, trouble, self.session)
+            return
+        first = next((ask.job for what, ask in rest if what == "rcpt" and ask.job is not None), None)
+        if first is not None:
+            first.disconnects += 1
+            if error.kind == "timeout" or first.disconnects >= 2:
+                self._finish(first, trouble)
+
+    async def _judge(self, plan: list[tuple[str, Ask]], answers: list[Answer]) -> Trouble | None:
+        doubtful: list[tuple[Job, Finding, Reply]] = []
+        ending: Trouble | None = LEAVE if len(answers) < len(plan) else None
+        for (what, ask), answer in zip(plan, answers, strict=False):
+            if what == "mail" and not answer.reply.positive:
+                return self._mail_refused(answer.reply)
+            if what != "rcpt":
+                continue
+            self.session.stage = Stage.RCPT
+            self.domain.broken = 0
+            self._refusals += answer.reply.permanent
+            finding = classify(answer.reply, mx=self.host.name, address=ask.address)
+            if ask.job is None:
+                ending = self._learn(finding, answer.reply) or ending
+            elif finding.ask and not self.domain.accepted:
+                doubtful.append((ask.job, finding, answer.reply))
+            else:
+                ending = self._answered(ask.job, finding, answer.reply) or ending
+        if doubtful:
+            await self._resolve_doubt(doubtful, reachable=ending is None)
+        return ending
+
+    def _mail_refused(self, reply: Reply) -> Trouble:
+        trouble = self.session.refused(reply, Stage.MAIL, self.host)
+        if trouble.reason == "sender" and not self.session.null_sender:
+            self.session.null_sender = True
+            return RETRY_MAIL
+        return trouble
+
+    def _learn(self, finding: Finding, reply: Reply) -> Trouble | None:
+        """What the invented address tells about the domain; LEAVE if it ends the session."""
+        if reply.positive:
+            self.office.learned_catch_all(self.domain, accepts_all=finding.status is Status.VALID or None)
+        elif reply.permanent and finding.status is not Status.BLOCKED and reply.code != 503:
+            self.office.learned_catch_all(self.domain, accepts_all=False)
+        else:
+            self.domain.probe_failures += 1
+            self.office.learned_catch_all(self.domain, accepts_all=None)
+            self.session.heed(
+                Trouble(finding.status, finding.reason, Stage.RCPT, host=self.host.name, reply=reply)
+            )
+            return LEAVE if finding.status is Status.THROTTLED else None
+        return None
+
+    def _answered(self, job: Job, finding: Finding, reply: Reply) -> Trouble | None:
+        """Act on an answer about one address; LEAVE if the session should end."""
+        trouble = said(finding, reply, Stage.RCPT, self.host)
+        if finding.status is Status.VALID:
+            self._accepted(trouble)
+        wants_new_session = finding.reason in ("out_of_sequence", "too_many_recipients", "new_session")
+        if wants_new_session and (job.attempts < 2 or self.session.served):
+            self.session.hand.pop(id(job), None)
+            self.office.again(job)
+            return LEAVE
+        self.session.hand.pop(id(job), None)
+        self.session.served = True
+        self.session.heed(trouble)
+        self.session.deliver(job, trouble)
+        if trouble.reason in ABOUT_US:
+            for other in self.session.drain_hand() + self.domain.drain(self.lane.source):
+                self.office.settle(other, trouble, self.session)
+            return LEAVE
+        return LEAVE if trouble.ends_session else None
+
+    def _accepted(self, trouble: Trouble) -> None:
+        self.domain.accepted = True
+        if self.lane.operator.budget.accepts_bounces:
+            trouble.status, trouble.reason, trouble.confidence = Status.CATCH_ALL, "accepts_then_bounces", 0.7
+        elif self.domain.catch_all:
+            trouble.status, trouble.reason, trouble.confidence = Status.CATCH_ALL, "accepts_all", 0.95
+        elif trouble.reason == "accepted" and not self.host.best:
+            trouble.reason, trouble.confidence = "accepted_backup", 0.5
+        elif self.domain.catch_all is None:
+            trouble.reason, trouble.confidence = "accepted_unproven", 0.6
+
+    async def _resolve_doubt(self, doubtful: list[tuple[Job, Finding, Reply]], *, reachable: bool) -> None:
+        """Believe a refusal that may mean anything only if postmaster@ is answered differently.
+
+        Every domain must accept postmaster (RFC 5321 section 4.5.1).
+        """
+        if self.domain.postmaster is None and not self.domain.accepted and reachable:
+            self.domain.postmaster = await self._ask_postmaster()
+        for job, finding, reply in doubtful:
+            trouble = said(finding, reply, Stage.RCPT, self.host)
+            postmaster = self.domain.postmaster
+            if self.domain.accepted or (postmaster is not None and not _same(postmaster, reply)):
+                if finding.reason == "bare_refusal":
+                    trouble.status, trouble.reason, trouble.confidence = (
+                        Status.MAILBOX_NOT_FOUND,
+                        "not_found_confirmed",
+                        0.75,
+                    )
+                elif finding.status is Status.MAILBOX_NOT_FOUND:
+                    trouble.confidence = min(0.95, trouble.confidence + 0.1)
+            elif postmaster is not None and finding.reason != "mailbox_unavailable":
+                everyone = (
+                    "domain_not_served" if finding.reason == "directory_edge_block" else "refuses_everyone"
+                )
+                trouble.status, trouble.reason, trouble.confidence = Status.UNKNOWN, everyone, 0.7
+            self._finish(job, trouble)
+
+    async def _ask_postmaster(self) -> Reply | None:
+        now = self.session.loop.time()
+        if self.link.dialogue.waiting or self.lane.left(now, 0) < 1:
+            return None
+        await asyncio.sleep(self.lane.reserve(1, now))
+        ask = Ask(f"postmaster@{self.domain.name}")
+        plan = self._plan([ask], opened=True)
+        answers = await self._carry_out(plan)
+        return answers[-1].reply if len(answers) == len(plan) and answers[-1].reply.code < 600 else None
+
+    def _settle_catch_all(self) -> None:
+        """Once the domain is known to accept all, asking for each address would cost and teach nothing."""
+        known = Trouble(Status.CATCH_ALL, "accepts_all_known", Stage.RCPT, 0.9, self.host.name)
+        for job in self.session.drain_hand() + self.domain.drain(self.lane.source):
+            self.office.settle(job, known, self.session)
+
+    def _finish(self, job: Job, trouble: Trouble) -> None:
+        self.session.hand.pop(id(job), None)
+        self.office.settle(job, trouble, self.session)
+
+
+def _same(a: Reply, b: Reply) -> bool:
+    return (a.code, a.enhanced) == (b.code, b.enhanced) and without_addresses(a.text) == without_addresses(
+        b.text
+    )
