@@ -76,7 +76,7 @@ class Answers:
             work: Does it. If it raises, nothing is kept, and a repeat tries again.
 
         Raises:
-            Problem: 422, the key came with another call before.
+            Problem: 409, the key came with another call before.
         """
         digest = hashlib.sha256(asked).digest()
         if name in self._under_way:
@@ -147,7 +147,7 @@ class Answers:
 def _same(first: bytes, digest: bytes) -> None:
     if first != digest:
         raise Problem(
-            422,
+            409,
             "idempotency_key_reused",
             "This Idempotency-Key came with another request before; use a new one.",
         )

@@ -76,7 +76,7 @@ class _Call:
                 resting.append(domain)
                 continue
             self._next_at[name] = now + self._pause
-            task = asyncio.create_task(self._validator.check(domain.popleft()))
+            task = asyncio.create_task(self._validator.check(domain.popleft(), patient=False))
             self._tasks.add(task)
             task.add_done_callback(self._known.put_nowait)
             if domain:

@@ -9,10 +9,9 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from api.keys import Scope
-from api.problems import Json, Problem
+from api.problems import Json
 from api.routes.guard import KEYED, guarded, problems
 from validator import Stage, Status, classify, parse_text
-from validator.status import parse_stage
 from validator.verdict import sentence
 
 router = APIRouter(route_class=guarded(Scope.VALIDATE), dependencies=KEYED, tags=["addresses"])
@@ -44,22 +43,11 @@ async def explain(
     mx: Annotated[
         str, Query(max_length=255, description="Host that gave it.", examples=["mx.example.com"])
     ] = "",
-    stage: Annotated[
-        str,
-        Query(
-            max_length=40, description="The command it answers.", examples=[stage.value for stage in Stage]
-        ),
-    ] = "rcpt",
+    stage: Annotated[Stage, Query(description="The command it answers.")] = Stage.RCPT,
 ) -> Response:
     """Asks nobody; reads the reply by the validator's rules."""
-    try:
-        place = parse_stage(stage)
-    except ValueError as error:
-        raise Problem(
-            422, "invalid_request", str(error), errors=[{"pointer": "query stage", "detail": str(error)}]
-        ) from None
     said = parse_text(reply)
-    finding = classify(said, stage=place, mx=mx)
+    finding = classify(said, stage=stage, mx=mx)
     return Json(
         {
             "status": finding.status.label,
@@ -70,7 +58,7 @@ async def explain(
             "confidence": finding.confidence,
             "code": said.code or None,
             "enhanced": said.enhanced or None,
-            "stage": place.value,
+            "stage": stage.value,
             "mx_host": mx or None,
             "rule": finding.rule,
             "source": finding.source,

@@ -97,7 +97,7 @@ def problem_of(error: Exception) -> Problem:
         case domain.JobOver():
             return Problem(409, "job_over", f"{error}.")
         case domain.IdempotencyConflict():
-            return Problem(422, "idempotency_key_reused", "This Idempotency-Key came with another list.")
+            return Problem(409, "idempotency_key_reused", "This Idempotency-Key came with another list.")
         case domain.TooManyAddresses():
             return Problem(413, "too_many_addresses", f"{error}.")
         case domain.StorageFull():
@@ -136,7 +136,7 @@ BODY = {
     "/jobs",
     status_code=202,
     response_model=JobShown,
-    responses=problems(400, 413, 415, 503, 507),
+    responses=problems(400, 409, 413, 415, 503, 507),
     openapi_extra=BODY,
     summary="Hand in a list",
 )
@@ -208,7 +208,7 @@ def _accepted(job: domain.Job) -> Response:
 @router.get("/jobs", response_model=JobsShown, responses=problems(503), summary="The key's jobs")
 async def listing(
     request: Request,
-    limit: Annotated[int, Whole, Query(ge=1, le=100)] = 20,
+    limit: Annotated[int, Query(ge=1, le=100), Whole] = 20,
     before: Annotated[
         str | None, Query(pattern=r"^[0-9a-f]{32}$", description="From the page before.")
     ] = None,
@@ -244,7 +244,7 @@ async def results(
     request: Request,
     id: JobId,  # noqa: A002
     after: Annotated[
-        int, Whole, Query(ge=0, le=2**53, description="Only verdicts behind this `seq`, the last one seen.")
+        int, Query(ge=0, le=2**53, description="Only verdicts behind this `seq`, the last one seen."), Whole
     ] = 0,
     follow: Annotated[Flag, Query(description="Go on until the job is over.")] = "0",
 ) -> Response:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -31,6 +32,17 @@ IdempotencyKey = Annotated[
 ]
 
 
+def _text(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("half of a surrogate pair, which no encoding has") from None
+    return value
+
+
+Text = Annotated[str, AfterValidator(_text)]
+
+
 class Message(BaseModel):
     """What to say."""
 
@@ -51,10 +63,10 @@ class Message(BaseModel):
         },
     )
 
-    message: str = Field(min_length=1, max_length=100_000)
+    message: Text = Field(min_length=1, max_length=100_000)
     html: bool = Field(False, description="The message is Telegram's HTML; otherwise it stands as it is.")
     silent: bool = Field(False, description="Deliver without a sound.")
-    dedupe_key: str = Field(
+    dedupe_key: Text = Field(
         "",
         max_length=200,
         description="What is the same alert: repeats within `window` are counted instead of sent.",
@@ -76,7 +88,7 @@ class Told(BaseModel):
 
 
 ANSWERS: dict[int | str, dict[str, Any]] = {
-    **problems(400, 413, 502, 503, 507),
+    **problems(400, 409, 413, 502, 503, 507),
     200: {"description": "Telegram has it, or it repeats one that was told.", "model": Told},
     202: {"description": "It is kept and will be sent.", "model": Told},
 }
@@ -95,8 +107,10 @@ async def send(message: Message, request: Request, idempotency_key: IdempotencyK
     else:
         name = (request.state.key.name, idempotency_key)
         answer = await service.answers.once(name, message.model_dump_json().encode(), tell)
-    media_type = MEDIA_TYPE if answer.status >= 400 else "application/json"
-    return Response(answer.body, answer.status, media_type=media_type)
+    if answer.status < 400:
+        return Response(answer.body, answer.status, media_type="application/json")
+    content = json.loads(answer.body) | {"request_id": request.state.id}
+    return Response(json_bytes(content), answer.status, media_type=MEDIA_TYPE)
 
 
 async def _told(service: Service, message: Message, request_id: str) -> Answer:
@@ -114,7 +128,7 @@ async def _told(service: Service, message: Message, request_id: str) -> Answer:
         raise Problem(503, "not_configured", f"The notifier is not configured: {error}") from None
     except MessageError as error:
         errors = [{"pointer": "#/message", "detail": str(error)}]
-        raise Problem(422, "invalid_request", str(error), errors=errors) from None
+        raise Problem(422, "invalid_request", f"#/message: {error}", errors=errors) from None
     except OutboxError as error:
         # It was also tried without the outbox, in vain: nothing is kept.
         raise no_space() if "disk is full" in str(error) else Problem(503, "outbox", str(error)) from None

@@ -95,6 +95,16 @@ class Running:
         headers = {"X-API-Key": key} if key else {}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False, **options)
 
+    def connect(self) -> socket.socket:
+        """A bare connection."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+
+    def request(self, method: str, path: str, content: Any) -> bytes:
+        """A whole request with JSON, for a bare connection."""
+        body = json.dumps(content).encode()
+        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {self.key}\r\n"
+        return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
     def lines(self) -> list[dict[str, Any]]:
         """Its log."""
         return [json.loads(line) for line in self.log.read_text().splitlines()]
