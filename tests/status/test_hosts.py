@@ -140,7 +140,7 @@ BROKEN: dict[Key, str] = {
     ("n1", "dkim", "d1.example"): "failed",
     ("n1", "listed", "{n1}"): "failed",
     ("n2", "ptr", ""): "failed",
-    ("n2", "disk", "/opt"): "failed",
+    ("n2", "disk", "/boot"): "failed",
     ("n2", "strangers", ""): "failed",
     ("n2", "firewall", ""): "failed",
     ("n2", "ssh password", ""): "failed",
@@ -155,7 +155,7 @@ def test_what_breaks_is_found_exactly_and_told_once_and_so_is_its_mending(watche
     assert watched.operate(sys.executable, "-c", WRONG_KEY).returncode == 0
     watched.list_addresses(n1)
     lab.set_ptr(n2, None)
-    watched.sh("n2", "mount -t tmpfs -o size=1m tmpfs /opt; head -c 900k /dev/zero >/opt/full")
+    watched.sh("n2", "mount -t tmpfs -o size=1m tmpfs /boot; head -c 900k /dev/zero >/boot/full")
     watched.sh("n2", "nft delete table inet outreach")
     watched.sh("n2", "echo 'PasswordAuthentication yes' >/etc/ssh/sshd_config.d/00-early.conf")
     watched.sh("hub", "systemd-run -q --unit=nightly false; sleep 0.5")
@@ -164,12 +164,12 @@ def test_what_breaks_is_found_exactly_and_told_once_and_so_is_its_mending(watche
 
     watched.list_addresses()
     lab.set_ptr(n2, "n2.infra.example")
-    watched.sh("n2", "umount /opt; systemctl reload nftables; rm /etc/ssh/sshd_config.d/00-early.conf")
+    watched.sh("n2", "umount /boot; systemctl reload nftables; rm /etc/ssh/sshd_config.d/00-early.conf")
     watched.sh("hub", "systemctl reset-failed")
     done = watched.outreach("apply", "--yes")  # starts what was stopped, and puts the key right
     assert done.returncode == 0, done.stderr
     # The disk that was full is not there any more.
-    assert watched.changed(expect=0) == dict.fromkeys(broken, "ok") | {("n2", "disk", "/opt"): None}
+    assert watched.changed(expect=0) == dict.fromkeys(broken, "ok") | {("n2", "disk", "/boot"): None}
 
 
 def test_a_host_without_power_is_one_finding_and_costs_one_time_out(watched: Watched) -> None:
