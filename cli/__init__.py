@@ -19,6 +19,8 @@ app.command("cli.costs:app", name="costs")
 app.command("cli.accounts:app", name="accounts")
 app.command("cli.provision:plan", name="plan")
 app.command("cli.provision:apply", name="apply")
+app.command("cli.tools:app", name="tools")
+app.command("cli.status:status", name="status")
 app.command("cli.rehearse:rehearse", name="rehearse")
 
 

@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
@@ -21,18 +21,23 @@ from typing import Annotated, Literal, NoReturn
 from cyclopts import Parameter
 
 from cli import fail, write
+from cli.announce import Announcer
 from cli.fleet import DEFAULT_FILE, FleetFile, read_fleet
 from cli.progress import Progress, host_table, report
 from costs.pricebook import PriceBook, PriceBookError
 from deploys.apply import Outcome, Status
 from deploys.connect import SettingsError, connect
-from deploys.plan import Area, Plan, Scope
+from deploys.plan import Area, Kind, Plan, Scope
 from deploys.providers import ProviderError
 from deploys.render import consent_phrase, markdown, text_lines
 from deploys.saved import PlanError, dump, load
 from deploys.session import Session, unmoved
+from deploys.tools.build import build
+from deploys.tools.release import ReleaseError, read_release
+from deploys.tools.telegram import telegram
 from deploys.world import Current
 from inventory import Allocation, HostsError, allocate, known_hosts_file
+from notifier import ConfigurationError
 
 Only = Annotated[str, Parameter(help="Areas, comma-separated: servers, dns, nodes.")]
 Limit = Annotated[str, Parameter(help="Hosts, comma-separated; everything else is left alone.")]
@@ -42,7 +47,10 @@ Adopt = Annotated[
 ]
 Json = Annotated[bool, Parameter(help="Print JSON.", negative="")]
 
-ERRORS = (ProviderError, SettingsError, PlanError, PriceBookError, HostsError)
+ERRORS = (
+    *(ProviderError, SettingsError, PlanError, PriceBookError, HostsError),
+    *(ReleaseError, ConfigurationError),
+)
 """What is a person's to settle: each is one clear line."""
 
 NOTHING, PENDING, FAILED = 0, 2, 1
@@ -109,9 +117,12 @@ def apply(
                 _print(drawn, "text")
             outcomes: list[Outcome] = []
             if drawn.changes:
+                if any(change.kind is Kind.NODE for change in drawn.changes):
+                    build(read_release())  # what cannot be built must not be found out after the orders
                 current = _consented(session, drawn, current, yes=yes)
-                with progress.applying(len(drawn.changes)) as tell:
+                with _announced(drawn) as ended, progress.applying(len(drawn.changes)) as tell:
                     outcomes = session.apply(drawn, current, tell)
+                    ended(outcomes)
     if json:
         sys.stdout.write(jsonlib.dumps(report(drawn, outcomes), indent=2) + "\n")
     elif outcomes:
@@ -164,6 +175,18 @@ def _consented(session: Session, drawn: Plan, current: Current, *, yes: bool) ->
     again, now = session.plan()
     unmoved(drawn, again)
     return now
+
+
+@contextmanager
+def _announced(drawn: Plan) -> Iterator[Callable[[Sequence[Outcome]], None]]:
+    """Tell the team that a deploy began, and how it ended."""
+    team = Announcer(telegram(), drawn)
+    team.began()
+    try:
+        yield team.ended
+    except ERRORS as error:
+        team.broke(str(error))
+        raise
 
 
 def _print(drawn: Plan, form: str) -> None:

@@ -11,6 +11,8 @@ from cyclopts import Parameter
 
 from cli import fail, write
 from cli.fleet import read_fleet
+from deploys.tools.build import build
+from deploys.tools.release import ReleaseError, read_release
 from lab import Lab, LabError, default_state
 from lab.rehearsal import Rehearsal, Report
 
@@ -27,10 +29,11 @@ def rehearse(
     """
     lab = Lab(default_state(), read_fleet(fleet).dns.account)
     try:
+        build(read_release())  # here, because the rehearsal's operators have no way out to a package index
         shown = Rehearsal(lab, fleet, _say).run()
         if not keep:
             lab.down()
-    except LabError as error:
+    except (LabError, ReleaseError) as error:
         fail(str(error))
     _close(shown, keep)
     if report:

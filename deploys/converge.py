@@ -1,4 +1,4 @@
-"""Hosts converged by pyinfra inside this process: see what would change, change it, read their public keys.
+"""Hosts converged by pyinfra inside this process: see what would change, change it, ask them things.
 
 pyinfra's API mode, with two differences from its own loops. Hosts are prepared in parallel, and each goes
 through its operations at its own pace: no host waits for another, and one that fails stops alone.
@@ -33,7 +33,9 @@ from deploys.base.settings import settings
 from deploys.hostkeys import changed, read_pins
 from deploys.mail.keys import PublicKeys
 from deploys.mail.services import dkim_key
+from deploys.operations.configuration import reason
 from deploys.operations.ledger import ledger
+from deploys.operations.remote import RemoteError, run
 from deploys.site import site
 from inventory import Host
 
@@ -127,6 +129,42 @@ def dkim_public_keys(hosts: Sequence[Host]) -> dict[str, str]:
         return run.public_keys()
 
 
+@dataclass(frozen=True)
+class Reply:
+    """What a host answered to a script.
+
+    Args:
+        text: its standard output; None if there is none.
+        problem: why, on one line.
+        sent: when it was asked, seconds since 1970 by this machine's clock.
+        received: when it had answered.
+    """
+
+    text: str | None
+    problem: str = ""
+    sent: float = 0.0
+    received: float = 0.0
+
+
+def ask(
+    hosts: Sequence[Host], script: str, arguments: Mapping[str, str], stdin: str, timeout: int
+) -> dict[str, Reply]:
+    """Run one script on every host, all at once; one that is silent costs itself alone.
+
+    Args:
+        hosts: whose host keys are pinned already.
+        script: for ``sh``, run as root; ``$1`` is the host's argument.
+        arguments: by the host's name.
+        stdin: what every script reads.
+        timeout: seconds for one host, once it is connected.
+
+    Returns:
+        What each answered, by its name.
+    """
+    with _Run(hosts).connected() as asked:
+        return asked.replies(script, arguments, stdin, timeout)
+
+
 class _Run(BaseStateCallback):
     """One pyinfra state over some hosts, from connection to disconnection."""
 
@@ -197,6 +235,28 @@ class _Run(BaseStateCallback):
 
         self._each(ask, [host for host in self._state.active_hosts if not ledger(host).error])
         return keys
+
+    def replies(
+        self, script: str, arguments: Mapping[str, str], stdin: str, timeout: int
+    ) -> dict[str, Reply]:
+        """Run a script everywhere; what kept a host from answering is its reply."""
+        found = {name: Reply(None, why) for name, why in self._unreachable.items()}
+
+        def question(host: PyinfraHost) -> None:
+            sent = time.time()
+            try:
+                succeeded, lines = run(host, script, arguments[host.name], stdin=stdin, timeout=timeout)
+            except RemoteError as error:
+                found[host.name] = Reply(None, str(error), sent, time.time())
+                return
+            text = "\n".join(lines)
+            problem = "" if succeeded else reason(lines)
+            found[host.name] = Reply(text if succeeded else None, problem, sent, time.time())
+
+        self._each(question, list(self._state.active_hosts))
+        for host in self._state.inventory:
+            found.setdefault(host.name, Reply(None, ledger(host).error or "it stopped answering"))
+        return found
 
     def reports(self, changes: Callable[[PyinfraHost], Sequence[str]]) -> dict[str, HostReport]:
         """One report for each host."""

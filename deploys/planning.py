@@ -11,7 +11,7 @@ from deploys.difference import Difference, Price, rented_difference
 from deploys.dns.difference import hosted_difference, slot
 from deploys.dns.records import dkim_of
 from deploys.plan import Action, Area, Change, Cost, Finding, Kind, Plan, Scope
-from deploys.symbolic import Symbolic, without
+from deploys.symbolic import AFTER_APPLY, Symbolic, without
 from deploys.wanted import wanted
 from deploys.world import Current, Facts, Hosted, Server, Wanted
 from inventory.allocation import Allocation
@@ -112,10 +112,15 @@ def draw(
 def node_changes(allocation: Allocation, facts: Facts, found: Difference, view: NodeView) -> Iterator[Change]:
     """What will be done on the hosts: the lines of their preview, or that new ones will be configured."""
     ordered = {change.object for change in found.changes if change.kind is Kind.SERVER}
+    unborn = [name for name in ordered if name not in facts.addresses]
     for server in allocation.servers:
         lines = view.changes.get(server.name, ())
-        if server.name in ordered and server.name not in facts.addresses:
+        if server.name in unborn:
             lines = (NEW,)
+        elif server == allocation.orchestrator and server.name in view.changes:
+            # Its firewall lets nodes in by their addresses, which an order reveals.
+            new = (node.name for node in allocation.nodes if node.name in unborn)
+            lines = (*lines, *(f"firewall: let {name} in, {AFTER_APPLY}" for name in new))
         if lines:
             yield Change(
                 Action.UPDATE if server.name in view.changes else Action.CREATE,

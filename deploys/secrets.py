@@ -1,8 +1,8 @@
-"""Account passwords, derived from one root secret so that none is stored anywhere.
+"""Passwords and keys, derived from one root secret so that none is stored anywhere.
 
 Whoever holds ``OUTREACH_SECRET`` and an address can compute that account's password; whoever holds any
 number of passwords learns nothing of the secret or of another password (HKDF, RFC 5869). A new secret gives
-every account a new password.
+every account a new password, and every host new keys.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def account_password(secret: bytes, address: str) -> str:
         secret: from :func:`root_secret`.
         address: the account's address, in lower case as the fleet has it.
     """
-    return base64.urlsafe_b64encode(_derive(secret, "account password", address, 24)).decode()
+    return base64.urlsafe_b64encode(derive(secret, "account password", address, 24)).decode()
 
 
 def password_hash(secret: bytes, address: str) -> str:
@@ -64,11 +64,29 @@ def password_hash(secret: bytes, address: str) -> str:
         secret: from :func:`root_secret`.
         address: the account's address.
     """
-    salt = base64.b64encode(_derive(secret, "hash salt", address, _HASH_SALT_BYTES), altchars=b"./").decode()
+    salt = base64.b64encode(derive(secret, "hash salt", address, _HASH_SALT_BYTES), altchars=b"./").decode()
     hashed = sha512_crypt.using(rounds=ROUNDS, salt=salt).hash(account_password(secret, address))
     return str(hashed)
 
 
-def _derive(secret: bytes, purpose: str, address: str, length: int) -> bytes:
-    info = f"{purpose}\0{address}".encode()
+def api_key(secret: bytes, fqdn: str) -> str:
+    """Derive the orchestrator's key to a node's REST service: 43 URL-safe characters, 256 bits.
+
+    Args:
+        secret: from :func:`root_secret`.
+        fqdn: the node's full name; each node has another key.
+    """
+    return base64.urlsafe_b64encode(derive(secret, "api key", fqdn, 32)).decode().rstrip("=")
+
+
+def derive(secret: bytes, purpose: str, subject: str, length: int) -> bytes:
+    """Derive bytes that nobody without the secret can know.
+
+    Args:
+        secret: from :func:`root_secret`.
+        purpose: what they are for; no two purposes share a name.
+        subject: whose they are: an address, a host's name.
+        length: how many.
+    """
+    info = f"{purpose}\0{subject}".encode()
     return HKDF(algorithm=SHA256(), length=length, salt=b"outreach-engine", info=info).derive(secret)

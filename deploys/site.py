@@ -15,14 +15,23 @@ from deploys.base import base
 from deploys.base.settings import settings
 from deploys.mail import mail
 from deploys.mail.services import PACKAGES as MAIL_PACKAGES
+from deploys.orchestrator import orchestrator
+from deploys.orchestrator.services import packages
+from deploys.tools import tools
+from deploys.tools.services import PACKAGES as TOOL_PACKAGES
 
 
 @deploy("site")
 def site() -> None:
     """Converge the current host of pyinfra's context."""
     current = settings(host.data.dict())
-    base(current=current, packages=MAIL_PACKAGES if current.sends_mail else ())
+    base(
+        current=current,
+        packages=(*TOOL_PACKAGES, *(MAIL_PACKAGES if current.sends_mail else ()), *packages(current)),
+    )
     mail(current=current)
+    tools(current=current)
+    orchestrator(current=current)
 
 
 if pyinfra.is_cli:

@@ -79,12 +79,19 @@ def _firewalls(allocation: Allocation) -> tuple[Firewall, ...]:
     orchestrator = allocation.orchestrator
     if orchestrator.provider is not Provider.HETZNER:
         return ()
-    rules = _operator_rules(allocation.fleet)
+    rules = _orchestrator_rules(allocation.fleet)
     name = identity(allocation).named(orchestrator.name)
     return (Firewall(str(orchestrator.provider), name, rules, (orchestrator.name,)),)
 
 
-def _operator_rules(fleet: Fleet) -> tuple[str, ...]:
-    """SSH from the operators' networks; path MTU discovery and ping from anywhere."""
-    ssh = [f"tcp 22 {network}" for network in fleet.operators.addresses]
-    return tuple(sorted([*ssh, "icmp - 0.0.0.0/0"]))
+def _orchestrator_rules(fleet: Fleet) -> tuple[str, ...]:
+    """SSH and n8n from the operators' networks; ping, path MTU discovery, ACME and NATS from anywhere.
+
+    Anywhere, because the nodes' addresses are not known before they are ordered; the host's own firewall lets
+    NATS in from the nodes alone.
+    """
+    n8n = "n8n" in fleet.orchestrator.services
+    ports = (22, 443) if n8n else (22,)
+    operators = [f"tcp {port} {network}" for port in ports for network in fleet.operators.addresses]
+    everyone = ["icmp - 0.0.0.0/0", "tcp 4222 0.0.0.0/0", *(["tcp 80 0.0.0.0/0"] if n8n else [])]
+    return tuple(sorted([*operators, *everyone]))

@@ -1,1 +1,1 @@
-"""The engine: work carried between the orchestrator and its nodes over NATS JetStream, results in PostgreSQL."""
+"""The engine: validation jobs carried to the nodes over NATS JetStream, results in PostgreSQL."""

@@ -59,7 +59,8 @@ def hosts(
     `orchestrator_ipv4`, `operator_addresses` (CIDR), `ssh_keys`, `domains` (a list of `name`, `selector`,
     `dkim_bits`, `accounts` (a list of `address`, `display_name`)), `report_domain` (whose DMARC and TLS
     reports this host takes, or None), `limits` (as in the file), and what pyinfra's SSH connector reads:
-    `ssh_hostname`, `ssh_user`, `ssh_known_hosts_file`, `ssh_strict_host_key_checking`, `ssh_key`.
+    `ssh_hostname`, `ssh_user`, `ssh_known_hosts_file`, `ssh_strict_host_key_checking`, `ssh_key`. The
+    orchestrator also has `nodes` (address by name, None while it is not known) and `services`.
 
     Args:
         allocation: the fleet with every domain at home.
@@ -95,7 +96,8 @@ def hosts(
                 "domains": _domains(allocation, server),
                 # The infra domain's MX is the first node (deploys/dns): the fleet's reports arrive there.
                 "report_domain": allocation.fleet.infra_domain if server == allocation.nodes[0] else None,
-            },
+            }
+            | (_orchestrator(allocation, known) if server.role is Role.ORCHESTRATOR else {}),
         )
         for server in wanted
     )
@@ -122,6 +124,14 @@ def _shared(
         "ssh_strict_host_key_checking": "yes",
     }
     return shared | ({"ssh_key": ssh_key} if ssh_key else {})
+
+
+def _orchestrator(allocation: Allocation, known: Mapping[str, str]) -> dict[str, Any]:
+    orchestrator = allocation.fleet.orchestrator
+    return {
+        "nodes": {node.name: known.get(node.name) for node in allocation.nodes},
+        "services": list(orchestrator.services),
+    }
 
 
 def _domains(allocation: Allocation, server: Server) -> list[dict[str, Any]]:

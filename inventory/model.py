@@ -82,6 +82,10 @@ class Orchestrator(Block):
         default="debian-13", min_length=1, description="The provider's own name of a Debian 13 image"
     )
     ipv4: IPv4Address | None = Field(default=None, description="Its address, if the server exists already")
+    services: tuple[Literal["n8n"], ...] = Field(
+        default=(),
+        description="What its databases are made ready for besides; n8n itself is not installed yet",
+    )
 
 
 class Node(Block):

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
+from deploys.cache import cache_path
 from lab.process import LabError
 
 
 def cache_directory() -> Path:
-    """`$OUTREACH_CACHE`, else `$XDG_CACHE_HOME/outreach`, else `/var/cache/outreach`; made if missing."""
-    if "OUTREACH_CACHE" in os.environ:
-        path = Path(os.environ["OUTREACH_CACHE"])
-    elif "XDG_CACHE_HOME" in os.environ:
-        path = Path(os.environ["XDG_CACHE_HOME"], "outreach")
-    else:
-        path = Path("/var/cache/outreach")
+    """The cache's folder, made if missing: see :func:`deploys.cache.cache_path`."""
+    path = cache_path()
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

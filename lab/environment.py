@@ -5,14 +5,16 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from lab.addresses import CLOUDFLARE_PORT, CONTABO_PORT, HETZNER_PORT, OPERATOR, TELEGRAM_PORT
+from lab.addresses import ACME_DIRECTORY, CLOUDFLARE_PORT, CONTABO_PORT, HETZNER_PORT, OPERATOR, TELEGRAM_PORT
+from lab.far_side import DOMAIN
 
 
-def new_environment(ssh_key: Path) -> dict[str, str]:
+def new_environment(ssh_key: Path, acme_ca: Path) -> dict[str, str]:
     """Endpoints and fresh secrets, under the names that `.env.example` documents.
 
     Args:
         ssh_key: the lab's private key.
+        acme_ca: certificate of who signed for the ACME directory.
     """
     contabo = f"http://{OPERATOR}:{CONTABO_PORT}"
     return {
@@ -29,6 +31,9 @@ def new_environment(ssh_key: Path) -> dict[str, str]:
         "TELEGRAM_BASE_URL": f"http://{OPERATOR}:{TELEGRAM_PORT}",
         "TELEGRAM_BOT_TOKEN": f"{secrets.randbelow(10**9) + 10**9}:{secrets.token_urlsafe(26)}",
         "TELEGRAM_CHAT_ID": f"-100{secrets.randbelow(10**9) + 10**9}",
+        "ACME_DIRECTORY": ACME_DIRECTORY,
+        "ACME_CA": str(acme_ca),
+        "OUTREACH_VIA": DOMAIN,
         "OUTREACH_SSH_KEY": str(ssh_key),
         "OUTREACH_SECRET": secrets.token_hex(32),
     }

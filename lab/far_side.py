@@ -1,8 +1,10 @@
 """The other side of the internet: a receiving mail server, and a host that is nobody to the fleet.
 
 `mx.receiver.example` runs Postfix with rspamd as verifier. Its mailboxes: `carl` keeps what it gets, `echo`
-also answers, `bounce` does not exist (550 5.1.1), `full` is full for now (452 4.2.2), `overquota` for good
-(552 5.2.2); any other name is refused as unknown (550 5.1.1). `stranger` has only clients: swaks and openssl.
+also answers, `bounce` does not exist (550 5.1.1), `disabled` is switched off (550 5.2.1), `full` is full for
+now (452 4.2.2), `overquota` for good (552 5.2.2), `grey` asks to come back (450 4.2.0); any other name is
+refused as unknown (550 5.1.1). It also takes mail for every name in `catchall.example`. `stranger` has only
+clients: swaks and openssl.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ from lab.process import LabError
 from lab.world import ResourceRecord
 
 DOMAIN = "receiver.example"
+CATCH_ALL = "catchall.example"
 MX_NAME = f"mx.{DOMAIN}"
+GREETED = "gmail.com"
+"""The domain whose exchanger `validator doctor` greets to see whether port 25 is open."""
 _VMAIL = 5000  # the user that owns the mailboxes on the host; images.py makes it
 
 
@@ -46,7 +51,7 @@ class FarSide:
         return receiver, HostSpec("stranger", (STRANGER,), ssh_keys)
 
     def publish(self) -> None:
-        """Serve the zone and the PTRs of these hosts, as a well-kept receiver has them."""
+        """Serve the zones and the PTRs of these hosts, as a well-kept receiver has them."""
         zone = [
             ResourceRecord(DOMAIN, "MX", 5, f"10 {MX_NAME}."),
             ResourceRecord(DOMAIN, "TXT", 5, f'"v=spf1 ip4:{MX} -all"'),
@@ -56,6 +61,8 @@ class FarSide:
             ResourceRecord(f"stranger.{DOMAIN}", "A", 5, STRANGER),
         ]
         self.dns.publish(DOMAIN, zone)
+        for domain in (CATCH_ALL, GREETED):
+            self.dns.publish(domain, [ResourceRecord(domain, "MX", 5, f"10 {MX_NAME}.")])
         self.dns.set_ptr(MX, MX_NAME)
         self.dns.set_ptr(STRANGER, f"stranger.{DOMAIN}")
 

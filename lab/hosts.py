@@ -21,6 +21,7 @@ from lab.disk import FILES, Disk
 from lab.images import Image
 from lab.network import Network
 from lab.process import LabError, cause, locked, run
+from lab.shelf import held
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
 _SPACE_TO_BOOT = 512 << 20
@@ -233,7 +234,9 @@ class Hosts:
             name,
             *binds,
         ]
-        cgroup.start(self.network.entering(["unshare", "--mount", "sh", *script]), directory / "log")
+        command = self.network.entering(["unshare", "--mount", "sh", *script])
+        with held(image.layers) as locks:
+            cgroup.start(command, directory / "log", keep_open=locks)
 
     def _await_init(self, name: str) -> None:
         deadline = time.monotonic() + 60

@@ -7,21 +7,15 @@ has a new name.
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import os
 import re
-import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.addresses import OPERATOR, PACKAGE_PROXY_PORT
-from lab.cache import cache_directory, require_space
 from lab.cgroup import Cgroup
-from lab.process import LabError, locked, run
-
-log = logging.getLogger(__name__)
+from lab.process import run
+from lab.shelf import kept
 
 SUITE = "trixie"
 _BARE = (
@@ -30,7 +24,7 @@ _BARE = (
 )
 _FAR_SIDE = (
     "knot knot-dnsutils unbound postfix rspamd swaks libnet-ssleay-perl libio-socket-ssl-perl "
-    "libauthen-sasl-perl openssl"
+    "libauthen-sasl-perl openssl pebble"
 )
 _MMDEBSTRAP = (
     "mmdebstrap",
@@ -42,9 +36,6 @@ _MMDEBSTRAP = (
     "--keyring=/usr/share/keyrings/debian-archive-keyring.gpg",  # Ubuntu's apt does not look there
 )
 _FAR_SIDE_UNITS = "knot unbound unbound-resolvconf postfix rspamd"
-_SPACE_TO_BUILD = 3 << 30
-_Build = Callable[[Path, int], None]
-"""Builds `layer` in the directory it is given; the descriptor holds the lock on the images."""
 
 # Runs on the finished tree ($1) before it is kept.
 _FINISH_BARE = f"""
@@ -111,40 +102,16 @@ def bare(builders: Cgroup) -> Image:
         LabError: no space, or the mirror is not reached.
     """
     recipe = "\n".join((*_MMDEBSTRAP, _FINISH_BARE))
-    return Image((_kept("bare", recipe, lambda target, lock: _build_bare(target, lock, builders)),))
+    return Image((kept("bare", recipe, lambda target, lock: _build_bare(target, lock, builders)),))
 
 
 def far_side(base: Image, builders: Cgroup) -> Image:
     """The bare image and, in a layer above it, the servers of the far side, all of them disabled."""
     recipe = f"{base.layers[0].name}\n{_FINISH_FAR_SIDE}"
-    layer = _kept(
+    layer = kept(
         "far-side", recipe, lambda target, lock: _build_far_side(target, lock, base.layers[0], builders)
     )
     return Image((layer, *base.layers))
-
-
-def _kept(name: str, recipe: str, build: _Build) -> Path:
-    images = cache_directory() / "images"
-    images.mkdir(exist_ok=True)
-    kept = images / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
-    if kept.is_dir():
-        return kept
-    with locked(images) as lock:  # two labs build one image once
-        if kept.is_dir():
-            return kept
-        work = images / "part"
-        shutil.rmtree(work, ignore_errors=True)
-        require_space(images, _SPACE_TO_BUILD)
-        work.mkdir()
-        log.info("building the %s image, which is kept (about half a minute)", name)
-        try:
-            build(work, lock)
-            (work / "layer").rename(kept)
-        except LabError as error:
-            raise LabError(f"cannot build the {name} image from a Debian mirror: {error}") from None
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-    return kept
 
 
 def _build_bare(work: Path, lock: int, builders: Cgroup) -> None:

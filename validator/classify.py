@@ -21,9 +21,12 @@ URL = re.compile(r"(?:https?|ftp)[: ]//\S+|\bwww\.\S+|\bmailto:\S+", re.IGNORECA
 IP = re.compile(
     r"\[?\b(?:\d{1,3}\.){3}\d{1,3}\b\]?|\[?(?:ipv6:)?(?:[0-9a-f]{1,4}:){3,7}[0-9a-f:]{1,}\]?", re.IGNORECASE
 )
+ENHANCED_SAID = re.compile(r"\(?#?(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?![\d.])\)?")
 HOST = re.compile(r"\b(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?\.)+[a-z]{2,}\b", re.IGNORECASE)
 SESSION_ID = re.compile(r"\b(?=[a-z0-9_-]*\d)[a-z0-9_-]{10,}\b")
 PUNCTUATION = re.compile(r"[^\w@]+|_+")
+# Letters that Unicode does not take apart into a base and a mark.
+UNDIVIDED = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ß": "ss", "æ": "ae"})
 # A reply is as long as its server likes; what a rule needs stands at its front.
 LONGEST_TEXT = 2000
 
@@ -137,7 +140,8 @@ class Table:
 
 def without_addresses(text: str, address: str = "") -> str:
     """Lower the text and put `@addr` for every address in it: a local part may be called spam-trap."""
-    lowered = _plain(text[:LONGEST_TEXT])
+    # Sendmail joins with dots: "not allowed...joe@example.com".
+    lowered = _plain(text[:LONGEST_TEXT]).replace("...", " ")
     if address:
         local, _, domain = address.lower().rpartition("@")
         lowered = lowered.replace(address.lower(), " @addr ")
@@ -150,7 +154,7 @@ def without_addresses(text: str, address: str = "") -> str:
 
 def fold(raw: str) -> str:
     """The form that `text` patterns see; see the head of `rules.toml`."""
-    text = URL.sub(" @url ", raw)
+    text = ENHANCED_SAID.sub(" ", URL.sub(" @url ", raw))
     text = IP.sub(" @ip ", text)
     text = HOST.sub(" @host ", text)
     text = text.replace("'", "").replace("’", "").replace("`", "")
@@ -160,8 +164,10 @@ def fold(raw: str) -> str:
 def _plain(text: str) -> str:
     if text.isascii():
         return text.lower()
-    split = unicodedata.normalize("NFKD", text.lower())
-    return unicodedata.normalize("NFC", "".join(char for char in split if not unicodedata.combining(char)))
+    # The marks that make a Japanese syllable voiced are combining too, but another letter without them.
+    split = unicodedata.normalize("NFKD", text.lower().translate(UNDIVIDED))
+    kept = (char for char in split if not unicodedata.combining(char) or char in "\u3099\u309a")
+    return unicodedata.normalize("NFC", "".join(kept))
 
 
 def _enhanced_fits(enhanced: str, wanted: Iterable[str]) -> bool:

@@ -1,8 +1,8 @@
 """Which address is checked next: every job gets its turn, and no operator a long queue. Pure.
 
-What the validator has taken up it asks for, so it is given little at once: as much for each operator as that
-one answers in the next seconds. Everything else waits here, where a cancelled job's addresses can be dropped
-and a short job's overtake a long one's.
+What the validator has taken up it asks for in that order, so it is given little at once: as much for each
+operator as that one answers in the next seconds. Everything else waits here, where a short job's addresses
+overtake a long one's.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from math import gcd
+
+from validator.work import Job as Ticket
 
 # Addresses of one operator with the validator at once, at most.
 MOST = 1000
@@ -88,6 +90,15 @@ class Lane:
         return True
 
 
+@dataclass(slots=True)
+class Handed:
+    """An address with the validator, and the validator's own name for it, if it has given one."""
+
+    lane: str
+    address: str
+    ticket: Ticket | None = None
+
+
 class Work:
     """What one job has left to do.
 
@@ -102,7 +113,7 @@ class Work:
         self, number: int, total: int, sources: int, operator_of: Callable[[str], str | None]
     ) -> None:
         self.number = number
-        self.out: dict[int, str] = {}
+        self.out: dict[int, Handed] = {}
         self.begun = False
         self.exhausted = not total
         self._order = spread(total)
@@ -135,28 +146,46 @@ class Work:
 
     def take(self) -> tuple[int, str] | None:
         """The next address, from each lane in turn."""
-        if not self._ready:
-            return None
-        self.begun = True
-        name, _ = self._ready.popitem(last=False)
-        lane = self._lanes[name]
-        row, address = lane.parked.popleft()
-        lane.out += 1
-        self._parked -= 1
-        self.out[row] = name
-        if lane.ready:
-            self._ready[name] = None
-        return row, address
+        while self._ready:
+            name, _ = self._ready.popitem(last=False)
+            lane = self._lanes[name]
+            if not lane.ready:  # it slowed down since
+                continue
+            row, address = lane.parked.popleft()
+            lane.out += 1
+            self._parked -= 1
+            self.begun = True
+            self.out[row] = Handed(name, address)
+            if lane.ready:
+                self._ready[name] = None
+            return row, address
+        return None
 
     def settled(self, row: int, now: float) -> None:
         """The verdict on a row came."""
-        name = self.out.pop(row)
+        name = self.out.pop(row).lane
         lane = self._lanes[name]
         lane.settled(now)
         if lane.ready:
             self._ready[name] = None
         elif not lane.out and not lane.parked:
             del self._lanes[name]
+
+    def take_back(self) -> list[Ticket]:
+        """Put all that is with the validator back in its place; what is to be withdrawn there."""
+        tickets = []
+        for row, handed in reversed(self.out.items()):
+            lane = self._lanes[handed.lane]
+            lane.out -= 1
+            lane.parked.appendleft((row, handed.address))
+            if handed.ticket is not None:
+                tickets.append(handed.ticket)
+        for name in {handed.lane for handed in self.out.values()}:
+            if self._lanes[name].ready:
+                self._ready[name] = None
+        self._parked += len(self.out)
+        self.out.clear()
+        return tickets
 
     def look_round(self, now: float) -> None:
         """Now and then: see to lanes from which nothing comes back."""

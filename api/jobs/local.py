@@ -11,9 +11,10 @@ from types import TracebackType
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
+from api.jobs.forms import Digest, encode
 from api.jobs.model import IdempotencyConflict, Job, JobError, JobOver, State, TooManyAddresses
 from api.jobs.runner import Runner
-from api.jobs.store import Digest, Store, Stored, encode
+from api.jobs.store import Store, Stored
 from api.jobs.threads import Threads
 from api.jobs.twins import find_twins
 from validator import Validator
@@ -25,7 +26,7 @@ T = TypeVar("T")
 _BATCH = 5000
 # Results read at once.
 _PAGE = 500
-_SWEEP_EVERY = 3600.0
+_SWEEP_EVERY, _SWEEP_SOON = 3600.0, 60.0
 
 
 class LocalJobs:
@@ -36,6 +37,7 @@ class LocalJobs:
         validator: Open; shared with others.
         most_addresses: Longest list accepted.
         keep_days: A job is removed so long after it was over.
+        reserve: Bytes of the disk that a new list must leave free: to jobs that run, and to others.
         clock: Seconds since the epoch.
     """
 
@@ -46,6 +48,7 @@ class LocalJobs:
         *,
         most_addresses: int = 1_000_000,
         keep_days: float = 30.0,
+        reserve: int = 64 << 20,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._path = path
@@ -53,7 +56,7 @@ class LocalJobs:
         self._most = most_addresses
         self._keep = keep_days * 86400.0
         self._clock = clock
-        self._threads = Threads(path)
+        self._threads = Threads(path, reserve)
         self._rests: set[int] = set()
         self._keys: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._under_way: set[asyncio.Task[Any]] = set()
@@ -246,16 +249,16 @@ class LocalJobs:
                 old = self._rests.union(await self._threads.read(Store.over_before, before))
                 for number in old:
                     await self._forget(number)
-                while old and not await self._threads.write(Store.shrink):
-                    pass
             except JobError as error:
                 log.warning("old jobs stay for now: %s", error)
-            await asyncio.sleep(_SWEEP_EVERY)
+            await asyncio.sleep(_SWEEP_SOON if self._rests else _SWEEP_EVERY)
 
     async def _forget(self, number: int) -> None:
         while not await self._threads.write(Store.discard, number):
             pass
         self._rests.discard(number)
+        while not await self._threads.write(Store.shrink):
+            pass
 
     async def _whole(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something to its end, even if the caller goes away meanwhile: file and memory must agree."""

@@ -29,7 +29,7 @@ _GATHER = 0.02
 _RETRY = 1.0
 _LOOK_ROUND = 5.0
 # Domains whose operator is remembered.
-_REMEMBERED = 50_000
+_REMEMBERED = 10_000
 # A rate is what was done in so many seconds.
 _PACE = 60.0
 
@@ -58,28 +58,34 @@ class Runner:
         self._trouble: str | None = None
         self._wake = asyncio.Event()
         self._unwritten = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
 
     # --- for the face -----------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to work."""
-        self._tasks = [self._loop.create_task(work()) for work in (self._feed, self._write, self._look_round)]
+        self._writing = self._loop.create_task(self._write())
+        self._asking = [self._loop.create_task(work()) for work in (self._feed, self._look_round)]
+        for task in (self._writing, *self._asking):
+            task.add_done_callback(self._ended)
 
     async def stop(self) -> None:
         """Write what is known and end; addresses with the validator are asked again at the next start."""
         self._works.clear()
         self._paused.clear()
-        for task in self._tasks:
+        for task in self._asking:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Not cancelled: what is being written must be known to be written, or it would be written twice.
+        self._stopping = True
+        self._unwritten.set()
+        await asyncio.gather(self._writing, *self._asking, return_exceptions=True)
         if self._known:
-            try:
-                await self._keep(self._known)
-            except JobError as error:
-                log.warning(
-                    "%d verdicts could not be kept and will be asked for again: %s", len(self._known), error
-                )
+            log.warning("%d verdicts could not be kept and will be asked for again", len(self._known))
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("jobs stand still until the service is restarted", exc_info=error)
+            self._trouble = "internal error, see the log; goes on when the service is restarted"
 
     def take_up(self, stored: Stored) -> None:
         """Work on a job that is not over, unless it is paused."""
@@ -96,19 +102,25 @@ class Runner:
         self.announce()
 
     def pause(self, number: int) -> None:
-        """Hand over nothing more of a job; what is with the validator is still kept."""
+        """Take all of a job back; what was asked and not answered is asked again when it goes on."""
         work = self._works.pop(number, None)
         if work is not None:
             self._paused[number] = work
+            self._withdraw(work)
         self.announce()
 
     def drop(self, number: int) -> None:
         """Forget a job."""
-        self._works.pop(number, None)
-        self._paused.pop(number, None)
+        work = self._works.pop(number, None) or self._paused.pop(number, None)
+        if work is not None:
+            self._withdraw(work)
         self._paces.pop(number, None)
         self._wake.set()
         self.announce()
+
+    def _withdraw(self, work: Work) -> None:
+        for ticket in work.take_back():
+            self._validator.engine.withdraw(ticket)
 
     def announce(self) -> None:
         """Wake whoever waits for `news`."""
@@ -161,7 +173,7 @@ class Runner:
             try:
                 found = await self._threads.read(Store.missing, work.number, rows)
             except StorageFull as error:
-                self._trouble = str(error)
+                log.warning("reading on waits: %s", error)
                 await asyncio.sleep(_RETRY)
             else:
                 work.park(found, self._loop.time())
@@ -177,7 +189,10 @@ class Runner:
             if item is None:
                 return False
             row, address = item
-            self._validator.engine.submit(address, partial(self._answered, work, row))
+            ticket = self._validator.engine.submit(address, partial(self._answered, work, row))
+            handed = work.out.get(row)
+            if handed is not None:  # else the verdict is there already
+                handed.ticket = ticket
         return True
 
     @property
@@ -207,9 +222,8 @@ class Runner:
         work.settled(row, self._loop.time())
         if verdict.operator:
             self._learn(verdict)
-        if work.number in self._works or work.number in self._paused:
-            self._known.append(Known(work.number, row, verdict))
-            self._unwritten.set()
+        self._known.append(Known(work.number, row, verdict))
+        self._unwritten.set()
         self._wake.set()
 
     def _learn(self, verdict: Verdict) -> None:
@@ -220,7 +234,7 @@ class Runner:
             self._operators.popitem(last=False)
 
     async def _write(self) -> None:
-        while True:
+        while self._known or not self._stopping:
             await self._unwritten.wait()
             await asyncio.sleep(_GATHER)
             batch = self._known[:_WRITE]
@@ -228,6 +242,8 @@ class Runner:
                 await self._keep(batch)
             except (StorageFull, StorageBroken) as error:
                 self._stumble(str(error))
+                if self._stopping:
+                    return
                 await asyncio.sleep(_RETRY)
                 continue
             del self._known[: len(batch)]

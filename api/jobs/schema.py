@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from api.jobs.model import StorageBroken, StorageFull
@@ -58,10 +58,15 @@ def errors(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", None) in _NO_SPACE:
-            raise StorageFull(f"no space left for the jobs in {path.parent}") from None
+            raise full(path) from None
         raise StorageBroken(f"job store {path}: {error}") from None
     except OSError as error:
         raise StorageBroken(f"job store {path}: {error.strerror or error}") from None
+
+
+def full(path: Path) -> StorageFull:
+    """What to say then."""
+    return StorageFull(f"no space left for the jobs in {path.parent}")
 
 
 def claim(path: Path, patience: float = 10.0) -> int:
@@ -96,7 +101,11 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         StorageFull, StorageBroken: it cannot be opened or was written by a newer version.
     """
     with errors(path):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # Never open and close a file that is there: POSIX drops all locks a process has on a file when it
+        # closes any descriptor of it, and those of SQLite's open connections are such locks.
+        # https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
     try:
         with errors(path):
@@ -130,6 +139,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     # A row that was told to a reader must outlive a power cut: its `seq` is never given to another.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA cache_size = -4096")
+    # The log stays about a megabyte, so that on a full disk there is room to remove what was begun.
+    connection.execute("PRAGMA wal_autocheckpoint = 256")
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > _VERSION:
         raise StorageBroken(f"job store {path}: written by a newer version (format {version})")

@@ -5,8 +5,8 @@ Blocking; `api.jobs.local` calls it from threads. One object a connection, one c
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -17,12 +17,11 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from api.jobs import schema
+from api.jobs.forms import decode, packed, readable, unpacked
 from api.jobs.model import Job, JobNotFound, State
-from validator import Stage, Status, Verdict
+from validator import Verdict
 
 _HIDDEN = ("ACCEPTING", "PRUNING")
-# RFC 5321 allows 254 characters: what is longer is no address, and its rest says no more.
-LONGEST_ADDRESS = 1024
 # Rows deleted, and pages given back, in one step.
 _SWEEP = 5000
 _SHRINK = 2000
@@ -44,35 +43,21 @@ class Stored:
     job: Job
 
 
-class Digest:
-    """What tells two lists apart."""
-
-    def __init__(self) -> None:
-        self._hash = hashlib.blake2b(digest_size=32)
-
-    def add(self, addresses: Iterable[bytes]) -> None:
-        """Append, each with its length, so that no two lists read the same."""
-        self._hash.update(b"".join([b"%d:%b" % (len(address), address) for address in addresses]))
-
-    def value(self) -> bytes:
-        """Of all that was added."""
-        return self._hash.digest()
-
-
-def encode(address: str) -> bytes:
-    """An address for the file; unpaired surrogates, which stand for bytes that are no text, survive."""
-    return address[:LONGEST_ADDRESS].encode("utf-8", "surrogatepass")
-
-
 class Store:
     """The tables through one connection.
+
+    Args:
+        path: The SQLite file.
+        reserve: Bytes that a new list leaves free on the disk.
+        read_only: For reading alone.
 
     Raises:
         StorageFull, StorageBroken: from every method.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, reserve: int = 0, read_only: bool = False) -> None:
         self.path = path
+        self._reserve = reserve
         self._db = schema.connect(path, read_only=read_only)
 
     def close(self) -> None:
@@ -83,6 +68,7 @@ class Store:
 
     def begin(self, owner: str, now: float) -> int:
         """A job that is shown to nobody until `accept`; its number."""
+        self._leave_reserve()
         with schema.transaction(self._db, self.path) as db:
             found = db.execute(
                 "INSERT INTO job (id, owner, state, created) VALUES (?, ?, 'ACCEPTING', ?)",
@@ -92,6 +78,7 @@ class Store:
 
     def append(self, number: int, first: int, addresses: Sequence[bytes]) -> None:
         """Rows from `first` on."""
+        self._leave_reserve()
         with schema.transaction(self._db, self.path) as db:
             db.executemany(
                 "INSERT INTO address (job, row, text) VALUES (?, ?, ?)",
@@ -117,6 +104,13 @@ class Store:
                 (state, total, repeats, key, digest, total, number),
             )
             return self._stored(db.execute("SELECT * FROM job WHERE number = ?", (number,)).fetchone())
+
+    def _leave_reserve(self) -> None:
+        """Refuse a list while there is space to remove it, and for the verdicts of jobs that run."""
+        with schema.errors(self.path):
+            disk = os.statvfs(self.path.parent)
+        if disk.f_bavail * disk.f_frsize < self._reserve:
+            raise schema.full(self.path)
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -173,7 +167,7 @@ class Store:
                 " (SELECT 1 FROM verdict v WHERE v.job = a.job AND v.row = a.row)",
                 (number, *rows),
             ).fetchall()
-        return [(row["row"], row["text"].decode("utf-8", "surrogatepass")) for row in found]
+        return [(row["row"], decode(row["text"])) for row in found]
 
     def results(self, number: int, after: int, limit: int) -> list[dict[str, Any]]:
         """Rows behind `after`, at most `limit`."""
@@ -183,7 +177,15 @@ class Store:
                 " WHERE v.job = ? AND v.seq > ? ORDER BY v.seq LIMIT ?",
                 (number, after, limit),
             ).fetchall()
-        return [_unpacked(row) for row in found]
+        return [
+            {
+                "seq": row["seq"],
+                "row": row["row"],
+                **unpacked(row["data"]),
+                "email": readable(row["text"]),
+            }
+            for row in found
+        ]
 
     # --- going on ---------------------------------------------------------------------------------
 
@@ -227,7 +229,7 @@ class Store:
     def _add_to(self, db: sqlite3.Connection, row: sqlite3.Row, items: Iterable[Known], now: float) -> Stored:
         number, done, counts = row["number"], row["done"], Counter(json.loads(row["counts"]))
         for item in items:
-            data = _packed(item.verdict)
+            data = packed(item.verdict)
             rows = [item.row]
             if row["repeats"]:
                 twins = db.execute(
@@ -275,7 +277,8 @@ class Store:
         """Give some of the file's free space back to the disk; True when there is none left."""
         with schema.errors(self.path):
             self._db.executescript(f"PRAGMA incremental_vacuum({_SHRINK})")
-            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            # The log of all that was deleted is given back too, unless a reader still needs it.
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             return not self._db.execute("PRAGMA freelist_count").fetchone()[0]
 
     def _sweep(self, number: int, table: str, column: str) -> int:
@@ -319,33 +322,3 @@ class Store:
                 error=row["error"],
             ),
         )
-
-
-def _packed(verdict: Verdict) -> str:
-    """The verdict without what its status says and what is empty: half the space."""
-    found = verdict.to_dict()
-    kept = {name: value for name, value in found.items() if value not in (None, False) and name not in _GIVEN}
-    # A server's bytes that are no text must not make a row that no JSON reader takes.
-    return json.dumps(kept, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")
-
-
-def _unpacked(row: sqlite3.Row) -> dict[str, Any]:
-    found = json.loads(row["data"])
-    status = Status(found["status"])
-    return {
-        "seq": row["seq"],
-        "row": row["row"],
-        **_EMPTY,
-        "email": row["text"].decode("utf-8", "replace"),
-        "label": status.label,
-        "valid": status is Status.VALID,
-        **found,
-    }
-
-
-# Each row has its own spelling of the address, and a list needs no transcripts.
-_GIVEN = frozenset({"email", "label", "valid", "transcript"})
-_EMPTY = {
-    name: value if value is False else None
-    for name, value in Verdict("", Status.UNKNOWN, "", "", 0.0, Stage.SYNTAX).to_dict().items()
-}

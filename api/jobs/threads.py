@@ -24,10 +24,12 @@ class Threads:
 
     Args:
         path: The SQLite file.
+        reserve: Bytes that a new list leaves free on the disk.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, reserve: int) -> None:
         self.path = path
+        self._reserve = reserve
         self._writing = ThreadPoolExecutor(1, "jobs-write")
         self._reading = ThreadPoolExecutor(_READERS, "jobs-read")
         self._readers: SimpleQueue[Store] = SimpleQueue()
@@ -73,7 +75,7 @@ class Threads:
 
     def _open(self) -> None:
         self._lock = schema.claim(self.path)
-        self._writer = Store(self.path)
+        self._writer = Store(self.path, reserve=self._reserve)
         for _ in range(_READERS):
             self._readers.put(Store(self.path, read_only=True))
 

@@ -25,7 +25,8 @@ def base(current: Settings, packages: tuple[str, ...]) -> None:
     # The name first: services read it when they start.
     configure(name="Host name", service=services.identity(current))
     configure(name="SSH", service=services.ssh(current), refuse=partial(services.locks_up, current))
-    # Closed before any service that listens is started; its rules name the user `postfix`.
+    configure(name="User of the tools", service=services.accounts(current))
+    # Closed before any service that listens is started; its rules name the users `postfix` and `outreach`.
     configure(
         name="Firewall", service=services.firewall(current), refuse=partial(services.locks_out, current)
     )

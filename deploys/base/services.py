@@ -18,8 +18,10 @@ PACKAGES = (
     "unbound",
     "unbound-host",
 )
-OPERATOR_PORTS = {True: (22, 465, 587, 993), False: (22,)}
-"""Ports for operators and the orchestrator alone, by whether the host sends mail."""
+API_PORT = 8025
+"""Where a node's REST service listens, for the orchestrator alone."""
+MAIL_PORTS = (465, 587, 993)
+WEB_PORT = 443
 
 
 def identity(host: Settings) -> Service:
@@ -58,13 +60,35 @@ def ssh(host: Settings) -> Service:
     )
 
 
+def accounts(_host: Settings) -> Service:
+    """The user of the project's own tools, and its folder: the firewall's rules and files name it."""
+    activate = "systemd-sysusers outreach.conf\nsystemd-tmpfiles --create outreach.conf"
+    return Service(
+        name="accounts",
+        files=(
+            File("/etc/sysusers.d/outreach.conf", render("accounts/sysusers.conf")),
+            File("/etc/tmpfiles.d/outreach.conf", render("accounts/tmpfiles.conf")),
+        ),
+        check="systemd-sysusers --dry-run outreach.conf >/dev/null",
+        reload=activate,
+        restart=activate,
+        health="id outreach >/dev/null",
+    )
+
+
 def firewall(host: Settings) -> Service:
-    """What may come in, and that only Postfix speaks SMTP outwards."""
+    """What may come in, and that only Postfix and the validator speak SMTP outwards."""
+    serves_web = host.orchestrator is not None and "n8n" in host.orchestrator.services
     rules = render(
         "firewall/nftables.conf",
         operator_networks=host.operator_networks,
-        operator_ports=OPERATOR_PORTS[host.sends_mail],
+        # For operators and the orchestrator alone.
+        operator_ports=(22, *(MAIL_PORTS if host.sends_mail else ()), *((WEB_PORT,) if serves_web else ())),
         sends_mail=host.sends_mail,
+        orchestrator=host.orchestrator_ipv4,
+        api_port=API_PORT,
+        serves_web=serves_web,
+        node_networks=host.orchestrator.node_networks if host.orchestrator else (),
     )
     return Service(
         name="firewall",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 
@@ -25,6 +26,24 @@ class SendingDomain:
 
 
 @dataclass(frozen=True)
+class Orchestrator:
+    """What the orchestrator alone knows.
+
+    Args:
+        nodes: address by node, None while it is not known.
+        services: what its databases are made ready for besides: `n8n`.
+    """
+
+    nodes: Mapping[str, str | None]
+    services: frozenset[str]
+
+    @property
+    def node_networks(self) -> tuple[str, ...]:
+        """The nodes' own addresses, sorted as nftables lists them."""
+        return tuple(f"{address}/32" for address in sorted(filter(None, self.nodes.values()), key=ip_address))
+
+
+@dataclass(frozen=True)
 class Settings:
     """One host as its deploys see it.
 
@@ -37,6 +56,8 @@ class Settings:
         ssh_keys: public keys that may log in as root.
         domains: those at home here.
         report_domain: domain whose DMARC and TLS reports end here, if any.
+        orchestrator_ipv4: the only address that a node's REST service answers to.
+        orchestrator: what only the orchestrator has; None on a node.
     """
 
     fqdn: str
@@ -47,6 +68,8 @@ class Settings:
     ssh_keys: tuple[str, ...]
     domains: tuple[SendingDomain, ...]
     report_domain: str | None
+    orchestrator_ipv4: str
+    orchestrator: Orchestrator | None = None
 
     @property
     def label(self) -> str:
@@ -77,4 +100,10 @@ def settings(data: Mapping[str, Any]) -> Settings:
             for domain in data["domains"]
         ),
         report_domain=data.get("report_domain"),
+        orchestrator_ipv4=data["orchestrator_ipv4"],
+        orchestrator=_orchestrator(data) if data["role"] == "orchestrator" else None,
     )
+
+
+def _orchestrator(data: Mapping[str, Any]) -> Orchestrator:
+    return Orchestrator(data["nodes"], frozenset(data["services"]))

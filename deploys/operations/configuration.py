@@ -59,6 +59,8 @@ class Service:
         check: validates the new files, seeing them in place; must change nothing.
         restart_for: paths whose change a reload does not take up.
         health: proves that the service answers with the new files.
+        stop: undoes `restart` where the service did not run before; without it the unit is stopped.
+        after: tidies up once the new files are proven; that it failed is told and undoes nothing.
     """
 
     name: str
@@ -69,6 +71,8 @@ class Service:
     check: str = field(default="true", repr=False)
     restart_for: frozenset[str] = frozenset()
     health: str = field(default="true", repr=False)
+    stop: str = field(default="", repr=False)
+    after: str = field(default="true", repr=False)
 
     @property
     def digest(self) -> str:

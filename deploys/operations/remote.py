@@ -1,7 +1,8 @@
-"""Running a script on a host from inside an operation, with its outcome as a value."""
+"""Running a script on a host, or copying a file there, inside an operation; the outcome is a value."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from paramiko import SSHException
@@ -43,3 +44,22 @@ def run(
     except (OSError, EOFError, SSHException) as error:
         raise RemoteError(f"connection lost ({error or type(error).__name__})") from error
     return succeeded, output.stdout_lines
+
+
+def copy(host: Host, file: Path, path: str) -> None:
+    """Copy a file of this machine to a host, over the connection that is open.
+
+    Args:
+        host: where to.
+        file: here.
+        path: there; its folder exists.
+
+    Raises:
+        RemoteError: when the connection broke or the host could not keep the file.
+    """
+    try:
+        host.put_file(str(file), path)
+    except (EOFError, SSHException) as error:
+        raise RemoteError(f"connection lost ({error or type(error).__name__})") from error
+    except OSError as error:  # SFTP says no more than "Failure" where a disk is full
+        raise RemoteError(f"{path} could not be written ({error or type(error).__name__})") from error

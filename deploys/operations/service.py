@@ -32,6 +32,7 @@ from deploys.operations.configuration import (
 )
 from deploys.operations.ledger import fail, failed, ledger, plan
 from deploys.operations.remote import RemoteError, run
+from deploys.operations.turns import in_turn
 
 SWAP = Path(__file__).with_name("swap.sh")
 _UPLOAD = """set -eu
@@ -92,12 +93,16 @@ class FileContents(FactBase[Mapping[str, str]]):
 
 @operation()
 def configure(
-    service: Service | None, refuse: Callable[[Observed], str | None] | None = None
+    service: Service | None,
+    refuse: Callable[[Observed], str | None] | None = None,
+    *,
+    rolling: bool = False,
 ) -> Generator[FunctionCommand, None, None]:
     """Converge the whole configuration of one service.
 
     + service: what is wanted; None on a host of a role without it (see deploys/site.py)
     + refuse: says why these files must not be applied to this very host, if so
+    + rolling: hosts where it runs already take turns, and after a failure no other gets one
     """
     if service is None:
         host.noop("nothing for hosts of this role")
@@ -116,7 +121,9 @@ def configure(
         return
     lines = describe(service, difference, observed, _shown_contents(difference, observed))
     plan(lines)
-    yield FunctionCommand(_swapper(service, difference, observed, lines), [], {})
+    swap = _swapper(service, difference, observed, lines)
+    # Where it never ran there is nothing to lose, and nothing to wait for.
+    yield FunctionCommand(in_turn(service.name, swap) if rolling and observed.applied else swap, [], {})
 
 
 def _shown_contents(difference: Difference, observed: Observed) -> Mapping[str, str]:
@@ -141,7 +148,10 @@ def _swapper(
         except RemoteError as error:
             return failed(state, host, f"{service.name}: {error}; {_AGAIN}")
         if output[-1:] == ["done"]:
-            ledger(host).done.extend(lines)
+            notes = [f"{service.name}: {line}" for line in output if line.startswith("note: ")]
+            ledger(host).done.extend([*lines, *notes])
+            for line in notes:
+                host.log(line)
             return True
         outcome = _OUTCOMES.get(output[-1]) if output else None
         if outcome is None:  # the script ends with a word, unless something ended it
@@ -159,13 +169,15 @@ def _meta(service: Service, difference: Difference, observed: Observed) -> dict[
     if service.unit and not observed.enabled:
         activate += f"\nsystemctl -q enable {service.unit}"
     if service.unit and not observed.active:
-        restore = f"systemctl stop {service.unit}; systemctl reset-failed {service.unit} 2>/dev/null || true"
+        restore = service.stop or f"systemctl stop {service.unit}"
+        restore += f"; systemctl reset-failed {service.unit} 2>/dev/null || true"
     return {
         "paths": "".join(f"{file.path}\n" for file in service.files),
         "check": service.check,
         "activate": activate,
         "restore": restore,
         "health": service.health,
+        "after": service.after,
         "unit": service.unit or "",
         "digest": service.digest,
     }

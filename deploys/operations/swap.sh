@@ -2,16 +2,17 @@
 # Puts a service's new files in place, all or none: swap.sh STAGE STATE, run as root by deploys/operations/service.py.
 #
 # STAGE holds etc/ (the files with their modes and owners) and meta/: paths (one a line), check, activate, restore,
-# health (shell texts), unit, digest. It lies in /run: secrets are staged in memory, and a full disk cannot cut a
+# health, after (shell texts), unit, digest. It lies in /run: secrets are staged in memory, and a full disk cannot cut a
 # reason short. STATE survives a reboot: `applied` notes the digest of the last files that were taken up.
 #
 # Beside each live file two names exist for a while: PATH.outreach-new, written before anything changes, so that a
 # full disk is found in time; and PATH.outreach-old, a hard link to what was there, so that going back needs no
 # space. STATE/journal exists exactly while live files may be half swapped: whoever finds it goes back first.
+# activate and health may read PATH.outreach-old, which is there for each file that changes and was there before.
 #
 # The last line printed is "done", "refused" (nothing was changed), "undone" (changed and put back), or "broken"
 # (put back, but the service does not run as before). The lines before it are the reason; those after a line "--"
-# are the service's own log since the swap.
+# are the service's own log since the swap. Before "done", a line "note: ..." is for the operator to read.
 set -u
 umask 077
 trap '' HUP PIPE # the operator's connection may break; the swap goes on
@@ -118,6 +119,7 @@ else
     rm -f "$state/applied.old"
     each drop_old
     cp "$stage/meta/digest" "$state/applied.new" && mv -f "$state/applied.new" "$state/applied"
+    run after >"$stage/after.log" 2>&1 || echo "note: not tidied up: $(tail -n 1 "$stage/after.log")" >>"$log"
     finish 'done' 0
 fi
 go_back

@@ -17,7 +17,7 @@ import dns.resolver
 from deploys.secrets import account_password, root_secret
 from inventory import Allocation, allocate, load_fleet
 from lab import open_world
-from lab.proofs import Proof, mail, refusals, run_proofs
+from lab.proofs import Proof, mail, refusals, rollback, run_proofs, status, tools
 from lab.proofs import dns as dns_proofs
 from lab.proofs.scene import Mailbox, Scene
 
@@ -35,7 +35,15 @@ PROOFS = [
     Proof("A and PTR of every node agree", dns_proofs.addresses_agree),
     Proof("DKIM keys in DNS are the keys on disk", dns_proofs.dns_matches_keys),
     Proof("every node validates DNSSEC", dns_proofs.nodes_validate),
+    Proof("both units of every node run hardened", tools.units_are_hardened),
+    Proof("every node tells real addresses from others, and says goodbye", tools.verdicts_are_right),
+    Proof("a message given to a node reaches the team", tools.messages_reach_the_team),
+    Proof("the REST service is open to the orchestrator alone", tools.service_is_closed_to_others),
+    Proof("the REST service does nothing without the right key", tools.keys_are_asked_for),
     Proof("with the signer stopped nothing leaves unsigned", refusals.nothing_leaves_unsigned, alone=True),
+    Proof(
+        "a release that cannot run is taken back, unnoticed", rollback.broken_release_rolls_back, alone=True
+    ),
 ]
 
 
@@ -45,8 +53,8 @@ def build_scene(state: Path, fleet: Path) -> Scene:
     allocation = allocate(load_fleet(fleet))
     secret = root_secret(os.environ)
 
-    def run(host: str, argv: list[str]) -> str:
-        return lab.run(host, argv).stdout
+    def run(host: str, argv: list[str], *, timeout: float = 120) -> str:
+        return lab.run(host, argv, timeout=timeout).stdout
 
     mailboxes = _mailboxes(allocation, lambda address: account_password(secret, address))
     return Scene(
@@ -55,6 +63,9 @@ def build_scene(state: Path, fleet: Path) -> Scene:
         selectors={home.domain: allocation.fleet.dkim.selector for home in allocation.homes},
         far=lab.far_side,
         run=run,
+        fleet=fleet,
+        orchestrator=allocation.orchestrator.name,
+        telegram=os.environ["TELEGRAM_BASE_URL"],
     )
 
 
@@ -78,8 +89,10 @@ def _mailboxes(allocation: Allocation, password: Callable[[str], str]) -> dict[s
 
 def main() -> None:
     """Print each check as soon as it is known."""
-    scene = build_scene(Path(sys.argv[1]), Path(sys.argv[2]))
-    for check in run_proofs(PROOFS, scene):
+    fleet = Path(sys.argv[2])
+    scene = build_scene(Path(sys.argv[1]), fleet)
+    own = Proof("status finds nothing wrong", status.nothing_wrong(fleet))
+    for check in run_proofs([*PROOFS, own], scene):
         sys.stdout.write(json.dumps(asdict(check)) + "\n")
         sys.stdout.flush()
 

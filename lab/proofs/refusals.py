@@ -7,7 +7,9 @@ import re
 import smtplib
 import subprocess
 from collections.abc import Callable
+from functools import partial
 
+from lab.proofs.doors import open_doors
 from lab.proofs.scene import Disproved, Mailbox, Scene, compose, submit
 
 RECIPIENT = "carl@receiver.example"
@@ -19,13 +21,6 @@ _SSH_OPTIONS = {
     "UserKnownHostsFile": "/dev/null",
     "LogLevel": "ERROR",
 }
-_KNOCK = """
-for target in "$@"; do (
-    set -- $target
-    if timeout 3 bash -c "</dev/tcp/$1/$2" 2>/dev/null; then echo $target open; else echo $target closed; fi
-) & done
-wait"""
-"""Shell that tries many doors at once, given 'ADDRESS PORT' words: a dropped packet shows by a time-out."""
 _PASSWORD_ONLY = ["-F", "none", *(f"-o{option}={value}" for option, value in _SSH_OPTIONS.items())]
 
 
@@ -122,11 +117,9 @@ def doors_are_closed_to_strangers(scene: Scene) -> str:
     """SSH, submission and IMAP time out for a stranger; port 25 answers."""
     ports = (*CLOSED_TO_STRANGERS, 25)
     targets = [f"{address} {port}" for address in scene.nodes.values() for port in ports]
-    seen = scene.run(scene.stranger, ["sh", "-c", _KNOCK, "sh", *targets]).splitlines()
-    if wrong := set(seen) ^ {
-        f"{target} {'open' if target.endswith(' 25') else 'closed'}" for target in targets
-    }:
-        raise Disproved(f"{scene.stranger} finds, or should have found: {'; '.join(sorted(wrong))}")
+    found = open_doors(partial(scene.run, scene.stranger), targets)
+    if wrong := found ^ {target for target in targets if target.endswith(" 25")}:
+        raise Disproved(f"{scene.stranger} finds open, or should have found: {'; '.join(sorted(wrong))}")
     closed = ", ".join(map(str, CLOSED_TO_STRANGERS))
     return f"{closed} closed and 25 open on {', '.join(map(Scene.label, scene.nodes))}"
 

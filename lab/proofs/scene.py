@@ -11,11 +11,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
+from pathlib import Path
 from typing import Protocol
 
 
 class Disproved(Exception):
     """The world is not as promised; the message says what was seen instead."""
+
+
+class Run(Protocol):
+    """Runs a command as root on a host."""
+
+    def __call__(self, host: str, argv: list[str], *, timeout: float = 120) -> str:
+        """What it printed; raises on a non-zero exit, or after `timeout` seconds. `host` is a label."""
 
 
 class Far(Protocol):
@@ -51,16 +59,24 @@ class Scene:
         mailboxes: full name of each node -> two of its mailboxes; the second is the colleague of the first.
         selectors: domain -> DKIM selector.
         far: the receiving side.
-        run: runs a command as root on a host (by label), returns its output; raises on a non-zero exit.
+        run: runs a command on a host.
+        fleet: the fleet file.
+        orchestrator: label of the host whose programs use the nodes' REST service.
+        telegram: where the emulated Telegram is.
         stranger: label of a host that is neither operator nor orchestrator.
+        receiver: label of the receiving host.
     """
 
     nodes: Mapping[str, str]
     mailboxes: Mapping[str, tuple[Mailbox, Mailbox]]
     selectors: Mapping[str, str]
     far: Far
-    run: Callable[[str, list[str]], str]
+    run: Run
+    fleet: Path
+    orchestrator: str
+    telegram: str
     stranger: str = "stranger"
+    receiver: str = "mx"
 
     @staticmethod
     def label(host: str) -> str:

@@ -180,4 +180,11 @@ def test_a_firewall_with_other_rules_is_set_right(fleet: Allocation) -> None:
     open_wall: Firewall = replace(goal.firewalls[0], rules=("tcp 22 0.0.0.0/0",))
     changes = compare(replace(as_wanted(goal), firewalls=(Held(open_wall, "1", owned=True),)), goal).changes
     assert [(change.action, change.kind) for change in changes] == [(Action.UPDATE, Kind.FIREWALL)]
-    assert changes[0].after == {"rules": ("icmp - 0.0.0.0/0", "tcp 22 192.0.2.10/32"), "hosts": ("hub",)}
+    wanted_rules = (
+        "icmp - 0.0.0.0/0",
+        "tcp 22 192.0.2.10/32",
+        "tcp 4222 0.0.0.0/0",
+        "tcp 443 192.0.2.10/32",
+        "tcp 80 0.0.0.0/0",
+    )
+    assert changes[0].after == {"rules": wanted_rules, "hosts": ("hub",)}

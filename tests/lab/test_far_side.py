@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 import email
+import json
+import subprocess
+import sys
 import uuid
 from email.message import Message
+from pathlib import Path
 
 import dkim
 import pytest
@@ -107,11 +111,53 @@ def test_a_forged_sender_is_refused_by_its_dmarc_policy(lab: Lab, signing_key: b
 
 @pytest.mark.parametrize(
     ("mailbox", "answer"),
-    [("bounce", "550 5.1.1"), ("full", "452 4.2.2"), ("overquota", "552 5.2.2"), ("nobody", "550 5.1.1")],
+    [
+        ("bounce", "550 5.1.1"),
+        ("disabled", "550 5.2.1"),
+        ("full", "452 4.2.2"),
+        ("overquota", "552 5.2.2"),
+        ("grey", "450 4.2.0"),
+        ("nobody", "550 5.1.1"),
+    ],
 )
 def test_a_mailbox_refuses_as_its_name_says(mailbox: str, answer: str, lab: Lab, signing_key: bytes) -> None:
     said, _ = send(lab, "a@sender.example", f"{mailbox}@receiver.example")
     assert said.startswith(answer)
+
+
+def test_the_catch_all_domain_takes_mail_for_any_name_and_no_other_domain_does(
+    lab: Lab, signing_key: bytes
+) -> None:
+    said, token = send(lab, "a@sender.example", f"{uuid.uuid4().hex}@catchall.example")
+    assert said.startswith("250 ")
+    assert lab.far_side.wait_for_message("catchall", token)
+
+
+def test_the_validator_reads_the_far_sides_answers_as_they_are_meant(lab: Lab) -> None:
+    meant = {
+        "carl@receiver.example": "VALID",
+        "nobody@receiver.example": "MAILBOX_NOT_FOUND",
+        "bounce@receiver.example": "MAILBOX_NOT_FOUND",
+        "disabled@receiver.example": "DISABLED",
+        "full@receiver.example": "FULL",
+        "overquota@receiver.example": "FULL",
+        "grey@receiver.example": "GREYLISTED",
+        "anyone@catchall.example": "CATCH_ALL",
+        "carl@nowhere.example": "NO_MX",
+    }
+    validator = [Path(sys.executable).with_name("validator"), "check", *meant, "--json", "--allow-private"]
+    command = lab.operator_command(
+        [*map(str, validator), "--rate-limit", "0", "--helo", "operator.lab.example"]
+    )
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    seen = {verdict["email"]: verdict["status"] for verdict in map(json.loads, done.stdout.splitlines())}
+    assert seen == meant, done.stderr
+
+
+def test_the_validators_doctor_finds_a_mail_server_to_greet(lab: Lab) -> None:
+    doctor = [str(Path(sys.executable).with_name("validator")), "doctor", "--allow-private"]
+    done = subprocess.run(lab.operator_command(doctor), capture_output=True, text=True, check=False)
+    assert "ok   port 25 is open: mx.receiver.example answered 220." in done.stdout
 
 
 def test_the_far_side_is_no_open_relay(lab: Lab, signing_key: bytes) -> None:

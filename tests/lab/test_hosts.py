@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab import Lab, LabError
+from lab.shelf import in_use
 from tests.lab.conftest import settled, wait_for
 
 pytestmark = pytest.mark.lab
@@ -57,6 +58,16 @@ def test_a_host_has_no_route_out_of_the_lab(address: str, lab: Lab) -> None:
     wait_for(partial(settled, lab, "h2"))
     tried = lab.run("h2", ["ping", "-c1", "-W1", address], check=False)
     assert "Network is unreachable" in tried.stderr
+
+
+def test_a_hosts_validator_is_told_that_it_may_dial_the_addresses_of_the_lab(lab: Lab) -> None:
+    lab.boot("h2", "198.18.1.102", [])
+    told = lab.run("h2", ["cat", "/etc/systemd/system/outreach-api.service.d/lab.conf"]).stdout
+    assert told == "[Service]\nEnvironment=OUTREACH_ALLOW_PRIVATE=1\n"
+
+
+def test_a_hosts_image_is_kept_while_it_runs(lab: Lab) -> None:
+    assert in_use((lab.state / "bare").resolve())
 
 
 def test_packages_come_through_the_cache_and_nothing_else_does(lab: Lab) -> None:

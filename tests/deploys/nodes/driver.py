@@ -1,7 +1,8 @@
 """An operator's process: does one thing to the hosts that standard input describes, and prints the outcome.
 
 A process of its own, because pyinfra wants the standard library patched before anything else is imported, and
-because operators sit in the lab's network. `BROKEN_TEMPLATES` names a folder whose templates are found first.
+because operators sit in the lab's network. `BROKEN_TEMPLATES` names a folder whose templates are found first,
+`RELEASE_CHECKOUT` another checkout to make the hosts' release of.
 """
 
 from gevent.monkey import patch_all
@@ -21,6 +22,7 @@ import jinja2  # noqa: E402
 from deploys.converge import converge, dkim_public_keys, preview  # noqa: E402
 from deploys.hostkeys import learn  # noqa: E402
 from deploys.operations import render, service  # noqa: E402
+from deploys.tools import release  # noqa: E402
 from inventory import Host  # noqa: E402
 
 
@@ -30,6 +32,8 @@ def main(verb: str, hosts: Sequence[Host]) -> dict[str, Any]:
         found = render.ENVIRONMENT.loader
         assert found is not None
         render.ENVIRONMENT.loader = jinja2.ChoiceLoader([jinja2.FileSystemLoader(folder), found])
+    if checkout := os.environ.get("RELEASE_CHECKOUT"):
+        release.CHECKOUT = Path(checkout)
     if script := os.environ.get("SWAP_SCRIPT"):
         service.SWAP = Path(script)
     if verb == "learn":

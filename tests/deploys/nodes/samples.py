@@ -34,6 +34,8 @@ def host_data(name: str, ipv4: str, **over: Any) -> dict[str, Any]:
         "ssh_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOmyN+lxHJt1ywPbkXV0CoA7smd7fEEfCoE1ORd0r+kb ops"],
         "domains": domains if over.get("role", "node") == "node" else [],
         "limits": {},
+        "nodes": {"n1": "198.18.2.1", "n2": "198.18.2.2"},
+        "services": [],
         **over,
     }
 

@@ -1,0 +1,28 @@
+"""`outreach tools`: the release of the project's own tools that `outreach apply` pushes onto hosts."""
+
+from __future__ import annotations
+
+import sys
+
+from cyclopts import App
+
+from cli import fail
+from deploys.tools.build import build as built
+from deploys.tools.release import ReleaseError, read_release
+
+app = App(name="tools", help="The project's own tools, as they are pushed onto hosts.")
+
+
+@app.command
+def build() -> None:
+    """Build the release of this checkout, unless it is there; needs a package index the first time.
+
+    `outreach apply` does it by itself. Where that runs without a way out, this goes before.
+    """
+    try:
+        release = read_release()
+        archive = built(release)
+    except ReleaseError as error:
+        fail(str(error))
+    size = archive.stat().st_size / 1e6
+    sys.stdout.write(f"release {release.version}: {archive} ({size:.1f} MB)\n")

@@ -1,0 +1,102 @@
+"""A chunk in a node's hands: what is asked, what is known, what has not been begun. No I/O."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from nats.aio.msg import Msg
+
+from engine.messages import Chunk, Report
+from validator.verdict import Verdict
+
+BATCH = 100
+"""Verdicts in one report, at most."""
+
+BATCH_SECONDS = 2.0
+"""A verdict waits no longer than this for others to go with it."""
+
+
+class Hand:
+    """One chunk.
+
+    Attributes:
+        chunk: The work.
+        message: The delivery to settle; replaced if JetStream delivers the same again.
+        rest: Not begun.
+        news: Set when something has happened to it.
+        dropped: The job was stopped, or this node stops: finish at once with what is known.
+    """
+
+    def __init__(self, chunk: Chunk, message: Msg, now: float) -> None:
+        self.chunk = chunk
+        self.message = message
+        self.began = now
+        self.rest = deque(chunk.rows)
+        self.news = asyncio.Event()
+        self.dropped = False
+        self._asked: dict[int, float] = {}
+        self._found: list[tuple[int, dict[str, Any]]] = []
+        self._oldest = 0.0
+
+    def feed(
+        self,
+        submit: Callable[[str, Callable[[Verdict], None]], object],
+        most: int,
+        clock: Callable[[], float],
+    ) -> None:
+        """Begin on up to `most` further addresses."""
+        for _ in range(min(most, len(self.rest))):
+            place, address = self.rest.popleft()
+            self._asked[place] = clock()
+            submit(address, partial(self._known, place, clock))
+
+    def fresh(self, since: float) -> int:
+        """Addresses begun after `since` and not known; older ones wait for a greylist, not for us."""
+        return sum(at > since for at in self._asked.values())
+
+    @property
+    def asked(self) -> int:
+        """Addresses begun and not known."""
+        return len(self._asked)
+
+    @property
+    def oldest(self) -> float | None:
+        """When the longest unknown address was begun."""
+        return min(self._asked.values(), default=None)
+
+    @property
+    def over(self) -> bool:
+        """Nothing more will become known here."""
+        return self.dropped or (not self.rest and not self._asked)
+
+    def due(self, now: float) -> bool:
+        """Whether a report should go out."""
+        return (
+            self.over
+            or len(self._found) >= BATCH
+            or bool(self._found and now - self._oldest >= BATCH_SECONDS)
+        )
+
+    def give_back(self) -> Report | None:
+        """What was not begun, as a report; it is no longer here then."""
+        back = tuple(place for place, _ in self.rest)
+        self.rest.clear()
+        return Report(self.chunk.job, self.chunk.number, self.chunk.turn, back=back) if back else None
+
+    def report(self) -> Report:
+        """What is known and not yet told, and whether that is all."""
+        told, self._found = self._found[:BATCH], self._found[BATCH:]
+        last = self.over and not self._found
+        return Report(self.chunk.job, self.chunk.number, self.chunk.turn, tuple(told), over=last)
+
+    def _known(self, place: int, clock: Callable[[], float], verdict: Verdict) -> None:
+        if self._asked.pop(place, None) is None or self.dropped:
+            return
+        if not self._found:
+            self._oldest = clock()
+        self._found.append((place, verdict.to_dict()))
+        self.news.set()

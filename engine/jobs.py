@@ -1,0 +1,343 @@
+"""Jobs as their owners see them: submitted, watched, stopped. Needs PostgreSQL alone, not NATS.
+
+The coordinator, perhaps on another host, finds by itself what is changed here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import errors
+from psycopg.rows import DictRow
+
+from engine.database import Connection, connect, migrate
+from engine.messages import MOST_TEXT
+from engine.model import (
+    IdempotencyConflict,
+    Job,
+    JobNotFound,
+    JobOver,
+    State,
+    StorageBroken,
+    StorageFull,
+    TooManyAddresses,
+)
+
+MOST_ADDRESSES = 1_000_000
+COPY_ROWS = 2000
+PAGE = 1000
+"""Verdicts read at once: bounds memory, whatever the list's length."""
+
+ALIVE = 60.0
+"""Seconds since a node's heartbeat for which its cool-downs are told."""
+
+
+class FleetJobs:
+    """The jobs of all owners.
+
+    Args:
+        conninfo: libpq's connection string.
+        most: Addresses a job may have.
+        poll: Seconds between two looks for new verdicts when results are followed.
+    """
+
+    def __init__(self, conninfo: str, *, most: int = MOST_ADDRESSES, poll: float = 0.5) -> None:
+        self._conninfo = conninfo
+        self._most = most
+        self._poll = poll
+        self._places = asyncio.Semaphore(8)  # connections: PostgreSQL has 100 for everybody
+
+    async def migrate(self) -> None:
+        """Bring the schema up to date.
+
+        Raises:
+            StorageBroken: if the database cannot be used.
+        """
+        try:
+            await migrate(self._conninfo)
+        except psycopg.Error as error:
+            raise StorageBroken(f"the database cannot be used: {_line(error)}") from error
+
+    async def submit(self, addresses: AsyncIterable[str], *, owner: str, key: str | None = None) -> Job:
+        """Accept a list, whole or not at all; read as it comes, never held in memory.
+
+        An address is kept as given, but for NUL and whatever goes beyond `MOST_TEXT` characters.
+
+        Args:
+            addresses: One item for each row, right or wrong.
+            owner: Whose job it is.
+            key: The same key with the same list gives the job that is there.
+
+        Raises:
+            IdempotencyConflict, TooManyAddresses, StorageFull, StorageBroken: see there.
+            Exception: whatever `addresses` raises; nothing is kept then.
+        """
+        id_ = f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+        async with self._connection() as connection:
+            async with connection.transaction():
+                row = await _one(
+                    connection,
+                    "INSERT INTO engine.job (id, owner, key, digest, state, total)"
+                    " VALUES (%s, %s, %s, '', 'QUEUED', 0) ON CONFLICT (owner, key) DO NOTHING RETURNING n",
+                    (id_, owner, key),
+                )
+                if row is None:
+                    id_ = await self._repeated(connection, addresses, owner, key)
+                else:
+                    await self._copy(connection, addresses, row["n"])
+            return await _get(connection, id_, owner)
+
+    async def _copy(self, connection: Connection, addresses: AsyncIterable[str], job: int) -> None:
+        digest, total = _Digest(), 0
+        async with (
+            connection.cursor() as cursor,
+            cursor.copy("COPY engine.address (job, place, address) FROM STDIN") as copy,
+        ):
+            lines: list[str] = []
+            async for address in addresses:
+                total += 1
+                if total > self._most:
+                    raise TooManyAddresses(f"a job may have {self._most:,} addresses; this list has more")
+                digest.add(address)
+                lines.append(f"{job}\t{total}\t{_copied(address)}\n")
+                if len(lines) == COPY_ROWS:
+                    await copy.write("".join(lines).encode("utf-8", "replace"))
+                    lines.clear()
+            await copy.write("".join(lines).encode("utf-8", "replace"))
+        # The planner has no statistics of rows that came this moment and would compare each with each.
+        await connection.execute("SET LOCAL enable_nestloop = off")
+        await connection.execute(TWINS, {"job": job})
+        await connection.execute(
+            "UPDATE engine.job SET total = %(total)s, digest = %(digest)s,"
+            " state = CASE WHEN %(total)s = 0 THEN 'DONE' ELSE state END,"
+            " finished = CASE WHEN %(total)s = 0 THEN now() END WHERE n = %(job)s",
+            {"total": total, "digest": digest.value(), "job": job},
+        )
+
+    async def _repeated(
+        self, connection: Connection, addresses: AsyncIterable[str], owner: str, key: str | None
+    ) -> str:
+        digest = _Digest()
+        async for address in addresses:
+            digest.add(address)
+        row = await _one(
+            connection, "SELECT id, digest FROM engine.job WHERE owner = %s AND key = %s", (owner, key)
+        )
+        if row is None:
+            raise JobNotFound("the job of this key was pruned while its list came again; send it once more")
+        if row["digest"] != digest.value():
+            raise IdempotencyConflict("this idempotency key was used for another list")
+        return str(row["id"])
+
+    async def get(self, id: str, *, owner: str) -> Job:  # noqa: A002 - the field's name
+        """One job.
+
+        Raises:
+            JobNotFound, StorageBroken: see there.
+        """
+        async with self._connection() as connection:
+            return await _get(connection, id, owner)
+
+    async def list(self, *, owner: str, limit: int, before: str | None = None) -> list[Job]:
+        """The owner's jobs, the youngest first; `before` an id for the next page.
+
+        Raises:
+            StorageBroken: see there.
+        """
+        async with self._connection() as connection:
+            return await _jobs(
+                connection,
+                "owner = %(owner)s AND (%(before)s::text IS NULL OR id < %(before)s)"
+                " ORDER BY id DESC LIMIT %(limit)s",
+                {"owner": owner, "before": before, "limit": limit},
+            )
+
+    async def results(
+        self,
+        id: str,  # noqa: A002 - the field's name
+        *,
+        owner: str,
+        after: int = 0,
+        follow: bool = False,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Verdicts in the order in which they became known: `{"seq": n, "row": place in the list, ...}`.
+
+        The rest of a row is `validator.Verdict.to_dict()`. Nothing is ever added at or below a `seq` that was
+        given out.
+
+        Args:
+            id: The job's.
+            owner: Whose job it is.
+            after: Only rows behind this `seq`.
+            follow: Go on until the job is over; else end when all rows known so far are out.
+
+        Raises:
+            JobNotFound, StorageBroken: see there.
+        """
+        while True:
+            # No connection is kept while the reader thinks: a slow one must not hold a place.
+            async with self._connection() as connection:
+                over = (await _get(connection, id, owner)).state.over
+                page = await (await connection.execute(PAGE_OF_RESULTS, (id, after, PAGE))).fetchall()
+            for row in page:
+                after = row["seq"]
+                yield {"seq": after, "row": row["place"], "email": row["address"], **row["body"]}
+            if len(page) < PAGE:
+                if over or not follow:
+                    return
+                await asyncio.sleep(self._poll)
+
+    async def cancel(self, id: str, *, owner: str) -> Job:  # noqa: A002
+        """Stop for good; verdicts known so far stay. A job that is over stays as it is.
+
+        Raises:
+            JobNotFound, StorageBroken: see there.
+        """
+        return await self._change(CANCEL, id, owner)
+
+    async def pause(self, id: str, *, owner: str) -> Job:  # noqa: A002
+        """Stop until `resume`; nothing known is lost. A paused job stays as it is.
+
+        Raises:
+            JobNotFound, JobOver, StorageBroken: see there.
+        """
+        return _still_open(await self._change(PAUSE, id, owner))
+
+    async def resume(self, id: str, *, owner: str) -> Job:  # noqa: A002
+        """Go on. A job that is not paused stays as it is.
+
+        Raises:
+            JobNotFound, JobOver, StorageBroken: see there.
+        """
+        return _still_open(await self._change(RESUME, id, owner))
+
+    async def _change(self, statement: LiteralString, id_: str, owner: str) -> Job:
+        async with self._connection() as connection:
+            await connection.execute(statement, (id_, owner))
+            return await _get(connection, id_, owner)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        async with self._places:
+            try:
+                async with await connect(self._conninfo) as connection:
+                    yield connection
+            except errors.DiskFull as error:
+                raise StorageFull(f"the database has no space left: {_line(error)}") from error
+            except psycopg.Error as error:
+                raise StorageBroken(f"the database cannot be used: {_line(error)}") from error
+
+
+CANCEL = """
+UPDATE engine.job SET state = 'CANCELLED', finished = now()
+WHERE id = %s AND owner = %s AND state IN ('QUEUED', 'RUNNING', 'PAUSED')
+"""
+PAUSE = (
+    "UPDATE engine.job SET state = 'PAUSED' WHERE id = %s AND owner = %s AND state IN ('QUEUED', 'RUNNING')"
+)
+RESUME = "UPDATE engine.job SET state = 'QUEUED' WHERE id = %s AND owner = %s AND state = 'PAUSED'"
+
+TWINS = """
+UPDATE engine.address a SET twin = f.first
+FROM (
+    SELECT lower(btrim(address)) AS text, min(place) AS first FROM engine.address
+    WHERE job = %(job)s GROUP BY 1 HAVING count(*) > 1
+) f
+WHERE a.job = %(job)s AND lower(btrim(a.address)) = f.text AND a.place <> f.first
+"""
+
+PAGE_OF_RESULTS = """
+SELECT v.seq, v.place, a.address, v.body
+FROM engine.job j
+JOIN engine.verdict v ON v.job = j.n
+JOIN engine.address a ON a.job = v.job AND a.place = v.place
+WHERE j.id = %s AND v.seq > %s ORDER BY v.seq LIMIT %s
+"""
+
+JOBS = """
+SELECT j.*,
+    (SELECT coalesce(json_object_agg(t.status, t.count), '{}')
+        FROM engine.tally t WHERE t.job = j.n) AS counts,
+    (SELECT coalesce(array_agg(DISTINCT c), '{}') FROM engine.node n, unnest(n.cooling) c
+        WHERE n.seen > now() - make_interval(secs => %(alive)s)) AS cooling,
+    (SELECT coalesce(array_agg(line ORDER BY since), '{}') FROM engine.trouble) AS troubles
+FROM engine.job j
+"""
+
+
+class _Digest:
+    """Of a list, however it was cut into rows."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def add(self, address: str) -> None:
+        text = address.encode("utf-8", "surrogatepass")
+        self._hash.update(b"%d:" % len(text) + text)
+
+    def value(self) -> bytes:
+        return self._hash.digest()
+
+
+def _copied(address: str) -> str:
+    """As COPY's text format writes it; PostgreSQL stores no NUL."""
+    text = address[:MOST_TEXT]
+    if text.isalnum() or not any(char in text for char in "\\\t\n\r\0"):
+        return text
+    for char, written in ("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"), ("\0", "\ufffd"):
+        text = text.replace(char, written)
+    return text
+
+
+async def _one(connection: Connection, query: LiteralString, values: Sequence[Any]) -> DictRow | None:
+    return await (await connection.execute(query, values)).fetchone()
+
+
+async def _get(connection: Connection, id_: str, owner: str) -> Job:
+    jobs = await _jobs(connection, "id = %(id)s AND owner = %(owner)s", {"id": id_, "owner": owner})
+    if not jobs:
+        raise JobNotFound(f"there is no job {id_}")
+    return jobs[0]
+
+
+async def _jobs(connection: Connection, where: LiteralString, values: dict[str, Any]) -> list[Job]:
+    cursor = await connection.execute(JOBS + " WHERE " + where, {"alive": ALIVE, **values})
+    return [_job(row) for row in await cursor.fetchall()]
+
+
+def _job(row: DictRow) -> Job:
+    state = State(row["state"])
+    rate = row["rate"] if state is State.RUNNING else None
+    lines = [*row["problems"], *([] if state.over else row["troubles"])]
+    return Job(
+        id=row["id"],
+        owner=row["owner"],
+        state=state,
+        total=row["total"],
+        done=row["done"],
+        counts=row["counts"],
+        created=row["created"].astimezone(UTC),
+        finished=row["finished"].astimezone(UTC) if row["finished"] else None,
+        error="; ".join(lines) or None,
+        eta_seconds=(row["total"] - row["done"]) / rate if rate else None,
+        rate=rate,
+        cooling=() if state.over else tuple(row["cooling"]),
+    )
+
+
+def _still_open(job: Job) -> Job:
+    if job.state.over:
+        raise JobOver(f"job {job.id} is over: {job.state}")
+    return job
+
+
+def _line(error: psycopg.Error) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,306 @@
+"""What was observed of a host, typed: from inside (:mod:`status.probe`), from outside, and in DNS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from inventory import Role
+
+
+class _Fact(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Unit(_Fact):
+    """A systemd unit: its state words (systemd(1)), and whether its own conditions let it start."""
+
+    active: str
+    sub: str = ""
+    enabled: str = ""
+    runnable: bool = True
+
+
+class Disk(_Fact):
+    """A file system. Bytes and inodes; `free` is what others than root may still use."""
+
+    mount: str
+    used: int
+    free: int
+    files_used: int = 0
+    files_free: int = 0
+
+
+class Memory(_Fact):
+    """Bytes in all, and those that programs can still have without swapping."""
+
+    total: int
+    available: int
+
+
+class Queue(_Fact):
+    """Postfix's queue: mails in it, and the age of the oldest in seconds."""
+
+    mails: int
+    oldest: float = 0.0
+
+
+class Updates(_Fact):
+    """Pending packages from Debian's security archive, age of the package lists in seconds, reboot wanted."""
+
+    security: tuple[str, ...]
+    lists_age: float | None = None
+    reboot: bool = False
+
+
+class Clock(_Fact):
+    """What chrony says: its leap status, and seconds the clock is away from true time."""
+
+    leap: str
+    offset: float
+
+
+class Firewall(_Fact):
+    """Our nftables table: whether it is loaded, and whether what no rule lets in is dropped."""
+
+    loaded: bool
+    drops: bool
+
+
+class Certificate(_Fact):
+    """The mail certificate's end (seconds since 1970) and SHA-256 fingerprint, in hexadecimal."""
+
+    not_after: float
+    fingerprint: str
+
+
+class MailNames(_Fact):
+    """The name Postfix gives in HELO, and the address it sends from."""
+
+    helo: str
+    bind: str
+
+
+class Outgoing(_Fact):
+    """What came of dialling a mail server of others as Postfix's user: its greeting, or why there is none."""
+
+    greeting: str = ""
+    problem: str = ""
+
+
+class Release(_Fact):
+    """Our tools on the host: the version it should run, the one it is linked to, and what the API answers."""
+
+    version: str
+    current: str = ""
+    health: int | None = None
+    health_version: str = ""
+    health_problem: str = ""
+
+
+@dataclass(frozen=True)
+class Greeting:
+    """A dialogue with the mail server on port 25, up to RCPT.
+
+    Args:
+        name: what it calls itself in its answer to EHLO.
+        starttls: it offers TLS, and the handshake succeeded.
+        problem: why the dialogue ended early; empty if it did not.
+        refused: replies to recipients that must be accepted, by address; none if it takes them all.
+    """
+
+    name: str = ""
+    starttls: bool = False
+    problem: str = ""
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+class HostFacts(_Fact):
+    """What a host says of itself. A section that could not be read is None, with its reason in `errors`.
+
+    Args:
+        started: the host's clock when the probe began, seconds since 1970.
+        ended: the same at its end.
+        units: state by unit: those asked for, and every one of our own.
+        failed: units in state `failed`.
+        listening: TCP ports that something listens on, on any address but loopback.
+        sshd: sshd's effective settings, in lower case.
+        keys: base64 public half of the DKIM key on disk, by domain.
+        greeting: its mail server, met from itself.
+        knocks: whether a TCP connection came about, by `address port`.
+        errors: by section: why it could not be read.
+    """
+
+    started: float
+    ended: float
+    units: Mapping[str, Unit] | None = None
+    failed: tuple[str, ...] = ()
+    listening: tuple[int, ...] | None = None
+    firewall: Firewall | None = None
+    sshd: Mapping[str, str] | None = None
+    disks: tuple[Disk, ...] | None = None
+    memory: Memory | None = None
+    queue: Queue | None = None
+    updates: Updates | None = None
+    clock: Clock | None = None
+    keys: Mapping[str, str] | None = None
+    certificate: Certificate | None = None
+    mail: MailNames | None = None
+    outgoing: Outgoing | None = None
+    greeting: Greeting | None = None
+    knocks: Mapping[str, bool] = {}
+    release: Release | None = None
+    errors: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Inside:
+    """A host asked over SSH.
+
+    Args:
+        facts: what it said; None if it could not be asked.
+        problem: why not, on one line.
+        sent: our clock when it was asked, seconds since 1970.
+        received: our clock when it had answered.
+    """
+
+    facts: HostFacts | None
+    problem: str = ""
+    sent: float = 0.0
+    received: float = 0.0
+
+
+class Door(StrEnum):
+    """What came of dialling a port."""
+
+    OPEN = "open"
+    REFUSED = "refused"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A host as seen from where the command runs.
+
+    Args:
+        doors: by port.
+        greeting: of port 25; None where nothing answers there.
+        certificates: as served, by port.
+    """
+
+    doors: Mapping[int, Door] = field(default_factory=dict)
+    greeting: Greeting | None = None
+    certificates: Mapping[int, Certificate] = field(default_factory=dict)
+
+    @property
+    def silent(self) -> bool:
+        """Whether no port answered at all."""
+        return bool(self.doors) and all(door is Door.SILENT for door in self.doors.values())
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to a DNS question.
+
+    Args:
+        values: TXT as its text, MX as `10 host`, others as usual; names in lower case without the last dot.
+        problem: why nobody knows; an answer that there is nothing is no problem.
+    """
+
+    values: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An SPF evaluation (RFC 7208 section 2.6): `pass`, `fail`, ..., with the evaluator's words."""
+
+    result: str
+    says: str
+
+
+@dataclass(frozen=True)
+class DomainNames:
+    """What DNS says of a sending domain.
+
+    Args:
+        mx: its MX records.
+        spf: evaluated for its home node's address.
+        dkim: TXT at its selector.
+        dmarc: TXT at `_dmarc`.
+        consents: for each foreign domain that reports are sent to: TXT of its consent (RFC 9990).
+        listings: answers of domain block lists, by zone.
+    """
+
+    mx: Answer
+    spf: Verdict
+    dkim: Answer
+    dmarc: Answer
+    consents: Mapping[str, Answer] = field(default_factory=dict)
+    listings: Mapping[str, Answer] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HostNames:
+    """What DNS says of a host.
+
+    Args:
+        a: addresses of its name.
+        ptr: names of its address.
+        helo_spf: SPF of its own name as HELO identity; None for a host that sends no mail.
+        domains: of each domain at home there.
+        listings: answers of address block lists, by zone.
+    """
+
+    a: Answer
+    ptr: Answer
+    helo_spf: Verdict | None = None
+    domains: Mapping[str, DomainNames] = field(default_factory=dict)
+    listings: Mapping[str, Answer] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One host and everything observed of it: what the checks judge.
+
+    Args:
+        host: its label.
+        fqdn: its full name.
+        role: node or orchestrator.
+        address: where it should be; None if nobody knows.
+        selectors: DKIM selector by domain at home there.
+        dmarc_policy: the policy that the fleet file wants.
+        recipients: addresses that must be accepted: postmaster and abuse of its domains, reports.
+        inside: what it said.
+        outside: as seen from here.
+        names: in DNS.
+        strangers: by port: whether hosts that are neither operators nor orchestrator got through; a port
+            nobody tried is missing.
+    """
+
+    host: str
+    fqdn: str
+    role: Role
+    address: str | None
+    selectors: Mapping[str, str]
+    dmarc_policy: str
+    recipients: tuple[str, ...]
+    inside: Inside
+    outside: Outside
+    names: HostNames
+    strangers: Mapping[int, bool] = field(default_factory=dict)
+
+    @property
+    def sends_mail(self) -> bool:
+        """Whether it is a node."""
+        return self.role is Role.NODE
+
+    @property
+    def greeting(self) -> Greeting | None:
+        """Its mail server, met from here, or by the host itself where port 25 is blocked on the way."""
+        if self.outside.greeting or self.outside.doors.get(25) is Door.REFUSED:
+            return self.outside.greeting
+        return self.inside.facts.greeting if self.inside.facts else None
