@@ -18,6 +18,7 @@ from engine.hand import Hand
 from engine.link import Link, connect, why
 from engine.messages import BadMessage, Chunk, Pulse, Report
 from engine.operators import MISC, Allowance, queues
+from engine.together import end
 from validator import Settings, Validator
 
 log = logging.getLogger("engine")
@@ -86,7 +87,7 @@ class Worker:
             inbox=subjects.inbox(self._node),
             reconnected=self._ask_anew,
         )
-        self._jetstream = self._client.jetstream(timeout=10)
+        self._jetstream = self._client.jetstream(timeout=5)
         try:
             async with Validator(self._settings) as validator:
                 self._engine = validator.engine
@@ -109,9 +110,7 @@ class Worker:
                 task.result()  # they end by an error only
             await self._leave(pulls)
         finally:
-            for task in [*pulls, *signs, *self._tasks, stopping]:
-                task.cancel()
-            await asyncio.gather(*pulls, *signs, *self._tasks, stopping, return_exceptions=True)
+            await end([*pulls, *signs, *self._tasks, stopping])
 
     async def _leave(self, pulls: list[asyncio.Task[None]]) -> None:
         """First take back the questions for work, then give back the work: else it would be ours again."""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,29 +28,47 @@ class Army:
         link: NATS; no identities.
         world: DNS and mail servers.
         nodes: How many.
-        rate: Recipients a minute that every operator bears from a node.
+        rate: Recipients a minute that every operator bears from a node; 0 for no limit.
+        operators: Named operators that bear as much; all others do anyhow.
+        links: NATS as single nodes see it.
+        times: Tables `[pace]` and `[manner]`.
     """
 
     def __init__(
-        self, folder: Path, conninfo: str, link: Link, world: World, *, nodes: int = 3, rate: float = 0.0
+        self,
+        folder: Path,
+        conninfo: str,
+        link: Link,
+        world: World,
+        *,
+        nodes: int = 3,
+        rate: float = 0.0,
+        operators: Sequence[str] = (),
+        links: Mapping[str, Link] | None = None,
+        times: tuple[str, str] = (PACE, MANNER),
     ) -> None:
         self.folder = folder
         self.nodes = [f"n{number}" for number in range(1, nodes + 1)]
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "coordinator.toml").write_text(
-            f'database = "{conninfo}"\nnats = "{link.url}"\nask_dns = false\n{PACE}'
+            f'database = "{conninfo}"\nnats = "{link.url}"\n'
+            f'resolver = "127.0.0.1:{world.resolver[1]}"\n{times[0]}'
         )
         (folder / "validator.toml").write_text(
             f'helo = "probe.test"\nresolver = "127.0.0.1:{world.resolver[1]}"\nsmtp_port = {PORT}\n'
             "rate_limit = 0\npatience = 0\ngreylist_delays = []\n"
             "[timeouts]\nconnect = 2\nbanner = 5\ncommand = 5\ngoodbye = 1\n"
-            f'[[operator]]\nname = "default"\nconnections = 0\nrecipients = 0\nrate = {rate}\n'
-            "connects = 0\ndaily = 0\n"
+            + "".join(
+                f'[[operator]]\nname = "{name}"\nconnections = 0\nrecipients = 0\nrate = {rate}\n'
+                "connects = 0\ndaily = 0\nreset = false\naccepts_bounces = false\nprobe = true\n"
+                for name in ("default", *operators)
+            )
         )
         for name in self.nodes:
             (folder / f"{name}.toml").write_text(
-                f'node = "{name}"\nnats = "{link.url}"\nvalidator = "{folder}/validator.toml"\n{MANNER}'
+                f'node = "{name}"\nnats = "{(links or {}).get(name, link).url}"\n'
+                f'validator = "{folder}/validator.toml"\n{times[1]}'
             )
 
     def __enter__(self) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import time
 from collections.abc import Iterator
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 from engine.jobs import FleetJobs
 from engine.link import Link
 from engine.model import State
+from engine.together import first
 from tests.engine.processes import Army
-from tests.engine.servers import Nats, Postgres
+from tests.engine.servers import Nats, Postgres, Proxy
 from tests.engine.world import OWNER, each
 from tests.validator.servers import Mx, World
 
@@ -28,6 +30,7 @@ NODE = st.sampled_from(["n1", "n2", "n3"])
 FAULT = st.one_of(
     st.tuples(st.just("kill"), NODE),
     st.tuples(st.just("freeze"), NODE),
+    st.tuples(st.just("cut off"), st.just("n3")),
     st.tuples(st.just("kill"), st.just("coordinator")),
     st.tuples(st.just("nats"), st.sampled_from(["crash", "stop"])),
     st.tuples(st.just("postgres"), st.sampled_from(["immediate", "fast"])),
@@ -51,7 +54,11 @@ class Field:
             server = Mx(users={f"u{n}" for n in range(0, USERS, 2)})
             self.world.domain(f"d{number}.test", f"127.0.52.{number + 1}", server)
         link = Link(self.nats.url)
-        self.army = Army(self.folder / "army", self.postgres.conninfo, link, self.world, rate=RATE)
+        self.proxy = Proxy(self.nats.port).__enter__()
+        links = {"n3": Link(f"nats://127.0.0.1:{self.proxy.port}")}
+        self.army = Army(
+            self.folder / "army", self.postgres.conninfo, link, self.world, rate=RATE, links=links
+        )
         self.army.__enter__()
         self.jobs = FleetJobs(self.postgres.conninfo)
         return self
@@ -59,8 +66,16 @@ class Field:
     def __exit__(self, *error: object) -> None:
         self.army.__exit__(None, None, None)
         self.world.__exit__()
+        self.proxy.__exit__()
         self.nats.stop()
         self.postgres.stop("immediate")
+
+    def story(self) -> str:
+        """What a person wants to read when a job does not end."""
+        open_chunks = self.postgres.rows("SELECT * FROM engine.chunk WHERE state <> 'OVER'")
+        return "\n".join(
+            [*(f"{name}: {self.army.log(name)[-600:]}" for name in self.army.alive()), str(open_chunks)]
+        )
 
     def strike(self, kind: str, what: str) -> None:
         """One fault; what was stopped runs again afterwards."""
@@ -69,6 +84,10 @@ class Field:
             self.army.start(what)
         elif kind == "freeze":
             self.army.freeze(what, 2.5)  # longer than JetStream waits for a sign of life
+        elif kind == "cut off":
+            self.proxy.swallows = True
+            time.sleep(2.5)
+            self.proxy.swallows = False
         elif kind == "nats":
             self.nats.stop(signal.SIGKILL if what == "crash" else signal.SIGTERM)
             self.nats.start()
@@ -91,9 +110,7 @@ def judge(field: Field, users: int, strikes: list[tuple[float, tuple[str, str]]]
     async def until_done(job: str) -> None:
         until = time.monotonic() + 60
         while (await field.jobs.get(job, owner=OWNER)).state is not State.DONE:
-            assert time.monotonic() < until, "\n".join(
-                [*map(field.army.log, field.army.alive()), str(field.postgres.rows("TABLE engine.chunk"))]
-            )
+            assert time.monotonic() < until, field.story()
             await asyncio.sleep(0.1)
 
     async def run() -> None:
@@ -128,6 +145,7 @@ def test_after_one_of_each_fault_every_address_has_exactly_one_verdict(field: Fi
             (0.5, ("postgres", "immediate")),
             (0.5, ("kill", "coordinator")),
             (0.0, ("freeze", "n2")),
+            (0.0, ("cut off", "n3")),
         ],
     )
     assert done[-1] < USERS * DOMAINS, "the last fault came too late to mean anything"
@@ -144,6 +162,26 @@ def test_after_any_faults_at_any_time_every_address_has_exactly_one_verdict(
     field: Field, strikes: list[tuple[float, tuple[str, str]]]
 ) -> None:
     judge(field, 20, strikes)
+
+
+def test_a_task_that_overhears_a_cancellation_is_cancelled_again() -> None:
+    """As `asyncio.wait_for` lets the NATS client do, when the answer comes with the cancellation."""
+
+    async def deaf() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        await asyncio.sleep(60)
+
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise ConnectionError("gone")
+
+    async def run() -> None:
+        async with asyncio.timeout(5):
+            with pytest.raises(ConnectionError, match="gone"):
+                await first(deaf(), fails())
+
+    asyncio.run(run())
 
 
 def test_coordinator_and_nodes_end_in_good_order_when_they_are_told_to(field: Field) -> None:

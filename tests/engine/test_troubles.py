@@ -45,16 +45,20 @@ def test_verdicts_reported_twice_or_for_rows_and_jobs_that_are_none_count_once_o
             await say(subjects.verdict("n1"), Report(job, 1, 1, ((31, one), (0, one))).encode())
             await say(subjects.verdict("n1"), Report("no such job", 1, 1, ((1, one),), over=True).encode())
             await say(subjects.verdict("n1"), Report(job, 999, 7, back=(1, 2), over=True, tries=5).encode())
+            odd = {**one, "email": "x@\0\ud800.test", "reply": "\0\ud800", "operator": "google"}
+            await say(subjects.verdict("n1"), Report(job, 1, 1, ((3, odd),)).encode())
+            await say(subjects.verdict("n1"), Report("\0\ud800", 1, 1, ((3, odd),)).encode())
             await say(subjects.verdict("n1"), b"garbage")
             await client.publish(subjects.heartbeat("n1"), b"garbage")
             await client.flush()
-            found = await fleet.until(job, lambda found: found.done >= 2)
+            found = await fleet.until(job, lambda found: found.done >= 3)
             async with fleet.worker():
                 await fleet.until(job)
             await client.close()
-        assert found.done == 2
+        assert found.done == 3
         rows = await fleet.rows(job)
         assert sorted(row["row"] for row in rows) == list(range(1, 31))
+        assert rows[2]["reply"] == "\0\ud800"
 
     asyncio.run(run())
 
