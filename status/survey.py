@@ -200,7 +200,9 @@ class Survey:
         plan = knocks(self._seen)
         return {
             place.server.name: {
-                "units": services.WANTED[place.server.role],
+                "units": services.wanted(
+                    place.server.role, current.orchestrator.services if current.orchestrator else ()
+                ),
                 "mail": current.sends_mail,
                 "keys": {domain.name: dkim_key(domain.name, domain.selector) for domain in current.domains},
                 "certificate": CERTIFICATE,

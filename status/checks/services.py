@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from inventory import Role
 from status.checks.judge import recommended, required, unread
@@ -11,8 +11,23 @@ from status.finding import Finding
 
 BASE = ("ssh", "nftables", "chrony", "apt-daily-upgrade.timer", "unbound")
 MAIL = ("rspamd", "dovecot", "postfix")
-WANTED = {Role.NODE: (*BASE, *MAIL), Role.ORCHESTRATOR: BASE}
-"""Units that must run, by role: those of the services that the deploy converges."""
+DATABASE = ("postgresql@17-main",)
+CHOSEN = {"n8n": ("valkey-server",)}
+"""Units of the orchestrator's services, by their name in the fleet file."""
+
+
+def wanted(role: Role, chosen: Collection[str] = ()) -> tuple[str, ...]:
+    """Units that must run: those of the services that the deploy converges.
+
+    Those of our own tools are not among them: a host says itself which of them it has enabled.
+
+    Args:
+        role: of the host.
+        chosen: services that the fleet file names for the orchestrator.
+    """
+    if role is Role.NODE:
+        return (*BASE, *MAIL)
+    return (*BASE, *DATABASE, *(unit for name in sorted(chosen) for unit in CHOSEN.get(name, ())))
 
 
 def units(subject: Subject) -> Iterator[Finding]:

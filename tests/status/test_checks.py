@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -12,6 +12,8 @@ from deploys.base.services import MAIL_PORTS
 from deploys.base.settings import Settings
 from deploys.mail.services import mail_services
 from deploys.operations.configuration import Service
+from deploys.orchestrator.credentials import Credentials
+from deploys.orchestrator.services import orchestrator_services
 from inventory import Role
 from status.checks import CHECKS, doors, fleet, machine, names, reach, senders, services, smtp, tools
 from status.facts import Answer, Certificate, Door, Greeting, HostNames, Inside, Outside, Subject, Verdict
@@ -64,16 +66,18 @@ def test_the_units_that_must_run_are_those_the_deploy_converges() -> None:
 
     def units(host: Settings) -> set[str]:
         mail = mail_services(host, Passwords())
+        more = orchestrator_services(host, 8, Credentials(b"0" * 32))
         found = [
             *(make(host) for make in (base_services.ssh, base_services.firewall, base_services.clock)),
             *(make(host) for make in (base_services.upgrades, base_services.resolver)),
-            *(part for part in (mail.rspamd, mail.dovecot, mail.postfix) if part),
+            *(getattr(part, field.name) for part in (mail, more) for field in fields(part)),
         ]
-        assert all(isinstance(service, Service) for service in found)
-        return {service.unit for service in found if service.unit}
+        return {service.unit for service in found if isinstance(service, Service) and service.unit}
 
-    assert units(node()) == set(services.WANTED[Role.NODE])
-    assert units(node(role="orchestrator")) == set(services.WANTED[Role.ORCHESTRATOR])
+    assert units(node()) == set(services.wanted(Role.NODE))
+    for chosen in ([], ["n8n"]):
+        hub = node(role="orchestrator", services=chosen, nodes={})
+        assert units(hub) == set(services.wanted(Role.ORCHESTRATOR, chosen))
 
 
 def test_the_doors_of_operators_are_those_of_the_firewall() -> None:
