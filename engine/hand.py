@@ -43,7 +43,10 @@ class Hand:
         self._oldest = 0.0
 
     def feed(
-        self, submit: Callable[[str, Callable[[Verdict], None]], None], most: int, clock: Callable[[], float]
+        self,
+        submit: Callable[[str, Callable[[Verdict], None]], object],
+        most: int,
+        clock: Callable[[], float],
     ) -> None:
         """Begin on up to `most` further addresses."""
         for _ in range(min(most, len(self.rest))):

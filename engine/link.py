@@ -34,7 +34,9 @@ class Link:
     ca: str = ""
 
 
-async def connect(link: Link, *, name: str, inbox: str, reconnected: Callable[[], None] | None = None) -> Client:
+async def connect(
+    link: Link, *, name: str, inbox: str, reconnected: Callable[[], None] | None = None
+) -> Client:
     """Connect, and go on trying for ever once it has worked.
 
     Args:

@@ -165,7 +165,7 @@ class Term:
             except TimeoutError:
                 continue
             with contextlib.suppress(TimeoutError):
-                # One transaction for all that come together; the client waits the whole time for a full batch.
+                # All that come at once make one transaction; a full batch is waited for in vain.
                 messages += await subscription.fetch(BATCH - 1, timeout=GATHER)
             reports = [report for message in messages if (report := _report(message)) is not None]
             new = await self._intake.store(reports)

@@ -213,7 +213,9 @@ class Worker:
                     await self._feed(hand)
                 if hand.oldest is not None and self._loop.time() - hand.oldest > self._manner.give_up:
                     log.error("%s: an address of chunk %s got no verdict", self._node, hand.chunk.key)
-                    return  # without a sign of life JetStream gives it to another node
+                    with contextlib.suppress(NatsError):
+                        await hand.message.nak()
+                    return
                 if hand.due(self._loop.time()):
                     report = hand.report()
                     await self._tell(report)

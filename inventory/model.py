@@ -83,11 +83,8 @@ class Orchestrator(Block):
     )
     ipv4: IPv4Address | None = Field(default=None, description="Its address, if the server exists already")
     services: tuple[Literal["n8n"], ...] = Field(
-        default=("n8n",),
-        description="What runs on it besides the fleet's databases and queue; [] leaves n8n out",
-    )
-    n8n_workers: Count = Field(
-        default=2, ge=1, le=16, description="Processes that execute n8n's workflows, 300 MB each"
+        default=(),
+        description="What its databases are made ready for besides; n8n itself is not installed yet",
     )
 
 

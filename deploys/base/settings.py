@@ -31,13 +31,11 @@ class Orchestrator:
 
     Args:
         nodes: address by node, None while it is not known.
-        services: what runs here besides the fleet's databases and queue: `n8n`.
-        n8n_workers: how many processes execute n8n's workflows.
+        services: what its databases are made ready for besides: `n8n`.
     """
 
     nodes: Mapping[str, str | None]
     services: frozenset[str]
-    n8n_workers: int
 
     @property
     def node_networks(self) -> tuple[str, ...]:
@@ -108,4 +106,4 @@ def settings(data: Mapping[str, Any]) -> Settings:
 
 
 def _orchestrator(data: Mapping[str, Any]) -> Orchestrator:
-    return Orchestrator(data["nodes"], frozenset(data["services"]), data["n8n_workers"])
+    return Orchestrator(data["nodes"], frozenset(data["services"]))

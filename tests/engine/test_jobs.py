@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -168,7 +169,7 @@ def test_a_paused_job_asks_nothing_more_and_loses_nothing_when_it_goes_on(fleet:
 
     async def run() -> None:
         job = await fleet.submit(f"u{n}@a.test" for n in range(200))
-        slow = {"budget": {"rate": 1800, "connects": 0, "connections": 1, "daily": 0}}
+        slow: dict[str, Any] = {"budget": {"rate": 1800, "connects": 0, "connections": 1, "daily": 0}}
         async with fleet.coordinator(), fleet.worker(manner=FEW, **slow):
             await fleet.until(job, lambda found: found.done >= 5)
             paused = await fleet.jobs.pause(job, owner=OWNER)
@@ -195,7 +196,7 @@ def test_a_cancelled_job_stops_keeps_what_it_knows_and_every_session_ends_in_qui
 
     async def run() -> None:
         job = await fleet.submit(f"u{n}@a.test" for n in range(300))
-        slow = {"budget": {"rate": 1800, "connects": 0, "connections": 2, "daily": 0}}
+        slow: dict[str, Any] = {"budget": {"rate": 1800, "connects": 0, "connections": 2, "daily": 0}}
         async with fleet.coordinator(), fleet.worker(manner=FEW, **slow):
             await fleet.until(job, lambda found: found.done >= 5)
             known = (await fleet.jobs.cancel(job, owner=OWNER)).done
@@ -207,7 +208,8 @@ def test_a_cancelled_job_stops_keeps_what_it_knows_and_every_session_ends_in_qui
         assert (after.state, after.done) == (State.CANCELLED, known)
         assert len(await fleet.rows(job)) == known
         assert (
-            fleet.postgres.rows("SELECT 1 FROM engine.chunk WHERE state <> 'OVER' AND state <> 'WAITING'") == []
+            fleet.postgres.rows("SELECT 1 FROM engine.chunk WHERE state <> 'OVER' AND state <> 'WAITING'")
+            == []
         )
         assert server.sessions
         assert all(session.quit for session in server.sessions)
@@ -220,7 +222,7 @@ def test_a_short_job_does_not_wait_for_a_long_one(fleet: Fleet) -> None:
     fleet.domain("b.test", "127.0.51.2")
 
     async def run() -> None:
-        slow = {"budget": {"rate": 3000, "connects": 0, "daily": 0}}
+        slow: dict[str, Any] = {"budget": {"rate": 3000, "connects": 0, "daily": 0}}
         long = await fleet.submit(f"u{n}@a.test" for n in range(3000))
         async with fleet.coordinator(), fleet.worker(**slow):
             await fleet.until(long, lambda found: found.done > 0)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deploys.base import services as base_services
-from deploys.base.services import OPERATOR_PORTS
+from deploys.base.services import MAIL_PORTS
 from deploys.base.settings import Settings
 from deploys.mail.services import mail_services
 from deploys.operations.configuration import Service
@@ -77,7 +77,9 @@ def test_the_units_that_must_run_are_those_the_deploy_converges() -> None:
 
 
 def test_the_doors_of_operators_are_those_of_the_firewall() -> None:
-    assert {Role.NODE: OPERATOR_PORTS[True], Role.ORCHESTRATOR: OPERATOR_PORTS[False]} == doors.OPERATOR_DOORS
+    assert {Role.NODE: (22, *MAIL_PORTS), Role.ORCHESTRATOR: (22,)} == {
+        role: tuple(sorted(ports)) for role, ports in doors.OPERATOR_DOORS.items()
+    }
 
 
 @pytest.mark.parametrize(

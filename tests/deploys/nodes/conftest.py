@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from deploys.secrets import account_password
+from deploys.tools.build import build
+from deploys.tools.release import read_release
 from lab import Lab
 from lab.proofs.scene import Mailbox
 from lab.world import ResourceRecord
@@ -129,6 +131,7 @@ class Fleet:
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """A lab with a bare orchestrator and two bare nodes, their host keys pinned."""
     folder = tmp_path_factory.mktemp("nodes")
+    build(read_release())  # here: operators of the lab have no way out to a package index
     lab = Lab(folder / "lab")
     lab.up()
     try:

@@ -36,7 +36,6 @@ def host_data(name: str, ipv4: str, **over: Any) -> dict[str, Any]:
         "limits": {},
         "nodes": {"n1": "198.18.2.1", "n2": "198.18.2.2"},
         "services": [],
-        "n8n_workers": 2,
         **over,
     }
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import jinja2
 import pytest
 
+from api.config import load_config as load_api_config
 from deploys.base import services as base
 from deploys.base.settings import Settings
 from deploys.mail.mailboxes import mailboxes
 from deploys.mail.services import MailServices, births, mail_services
+from deploys.operations import render
 from deploys.operations.configuration import Observed, Service
-from deploys.operations.render import render
+from deploys.pki import HostCertificate
+from deploys.tools.services import tool_services
+from deploys.tools.telegram import Telegram, telegram
+from notifier import ConfigurationError
 from tests.deploys.nodes.samples import node
+from validator import load_config as load_validator_config
 
 TEMPLATES = Path(__file__).parents[3] / "templates"
 
@@ -26,10 +37,26 @@ class Passwords:
         return f"$6$hash-of-{address}"
 
 
+class Derived:
+    def authority(self) -> str:
+        return "CA"
+
+    def certificate(self) -> HostCertificate:
+        return HostCertificate("certificate", "PRIVATE KEY")
+
+    def api_key(self, fqdn: str) -> str:
+        return f"key-to-{fqdn}"
+
+
+VERSION = "1.0+r0"
+TELEGRAM = Telegram("1:token", "-100", "http://198.18.0.1:4004")
+
+
 def services(host: Settings) -> Iterator[Service]:
     for make in (
         base.identity,
         base.ssh,
+        base.accounts,
         base.firewall,
         base.clock,
         base.logs,
@@ -39,24 +66,34 @@ def services(host: Settings) -> Iterator[Service]:
         yield make(host)
     mail = mail_services(host, Passwords())
     yield from (each for each in (mail.users, mail.rspamd, mail.dovecot, mail.postfix) if each)
+    own = tool_services(host, VERSION, Derived(), TELEGRAM)
+    yield from (each for each in (own.tools, own.notifier) if each)
 
 
 def content(host: Settings, path: str) -> str:
     return next(file.content for service in services(host) for file in service.files if file.path == path)
 
 
-def test_every_template_is_rendered_by_some_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    rendered = set()
+class Spy(jinja2.FileSystemLoader):
+    """Notes every template that is loaded, those that others include too."""
 
-    def spy(template: str, **context: object) -> str:
-        rendered.add(template)
-        return render(template, **context)
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.loaded: set[str] = set()
 
-    monkeypatch.setattr("deploys.base.services.render", spy)
-    monkeypatch.setattr("deploys.mail.services.render", spy)
+    def get_source(self, environment: jinja2.Environment, template: str) -> Any:
+        self.loaded.add(template)
+        return super().get_source(environment, template)
+
+
+def test_every_template_of_their_folders_is_rendered_by_some_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    spy = Spy(TEMPLATES)
+    monkeypatch.setattr(render, "ENVIRONMENT", render.ENVIRONMENT.overlay(loader=spy, cache_size=0))
     assert list(services(node()))
-    assert rendered == {
-        str(path.relative_to(TEMPLATES)).removesuffix(".j2") for path in TEMPLATES.rglob("*.j2")
+    folders = {name.partition("/")[0] for name in spy.loaded}
+    assert {"accounts", "firewall", "postfix", "tools"} <= folders
+    assert spy.loaded == {
+        str(path.relative_to(TEMPLATES)) for folder in folders for path in (TEMPLATES / folder).rglob("*.j2")
     }
 
 
@@ -71,6 +108,7 @@ def test_an_orchestrator_has_no_mail_service_and_speaks_no_smtp() -> None:
     rules = content(hub, "/etc/nftables.conf")
     assert "tcp dport { 22 } accept" in rules
     assert "tcp dport 25 counter reject" in rules
+    assert "8025" not in rules
     assert "dport 25 accept" not in rules
 
 
@@ -78,13 +116,20 @@ def test_a_node_opens_25_to_all_and_the_rest_to_operators_and_orchestrator() -> 
     rules = content(node(), "/etc/nftables.conf")
     assert "elements = { 198.18.1.1/32, 198.18.0.1/32 }" in rules
     assert "ip saddr @operators tcp dport { 22, 465, 587, 993 } accept" in rules
-    assert 'tcp dport 25 meta skuid != "postfix" counter reject' in rules
+    assert "ip saddr 198.18.1.1 tcp dport 8025 accept" in rules
+    assert 'tcp dport 25 meta skuid != { "postfix", "outreach" } counter reject' in rules
 
 
-def test_only_files_with_hashes_are_secret_and_no_file_holds_a_password() -> None:
-    for service in services(node()):
+SECRETS = ("$6$", "sha256 = ", "PRIVATE KEY", "1:token", "-100", "key-to-")
+
+
+@pytest.mark.parametrize("role", ["node", "orchestrator"])
+def test_files_with_secrets_are_secret_and_closed_to_others_and_no_file_holds_a_password(role: str) -> None:
+    for service in services(node(role=role)):
         for file in service.files:
-            assert ("$6$" in file.content) == file.secret, file.path
+            secret = any(word in file.content for word in SECRETS)
+            assert secret == file.secret, file.path
+            assert not secret or not file.mode & 0o007, file.path
             assert "password-of" not in file.content, file.path
 
 
@@ -159,3 +204,87 @@ def test_the_firewall_is_not_closed_on_whoever_closes_it(peer: str | None, refus
 )
 def test_the_key_that_installs_keys_must_be_among_them(login: str | None, refused: bool) -> None:
     assert bool(base.locks_up(node(), Observed({}, login=login))) == refused
+
+
+def test_a_node_knows_its_callers_key_by_its_hash_alone() -> None:
+    keys = tomllib.loads(content(node(), "/etc/outreach/api-keys.toml"))["keys"]
+    digest = hashlib.sha256(b"key-to-n1.infra.example").hexdigest()
+    assert keys == [
+        {"name": "orchestrator", "sha256": digest, "scopes": ["validate", "jobs", "notify", "metrics"]}
+    ]
+
+
+def test_the_orchestrator_knows_every_node_and_its_key() -> None:
+    hub = node(role="orchestrator", domains=[])
+    known = json.loads(content(hub, "/etc/outreach/nodes.json"))
+    assert known == {
+        "ca": "/etc/outreach/ca.crt",
+        "nodes": [
+            {"name": name, "url": f"https://{name}.infra.example:8025", "key": f"key-to-{name}.infra.example"}
+            for name in ("n1", "n2")
+        ],
+    }
+    assert not [file.path for each in services(hub) for file in each.files if "outreach-api." in file.path]
+
+
+@pytest.mark.parametrize(
+    ("domains", "sender"),
+    [(None, "postmaster@n1-alpha.example"), ([], "postmaster@n1.infra.example")],
+)
+def test_a_node_asks_in_the_name_of_a_mailbox_that_is_there(domains: list[Any] | None, sender: str) -> None:
+    host = node() if domains is None else node(domains=domains)
+    settings = tomllib.loads(content(host, "/etc/outreach/validator.toml"))
+    assert settings == {"helo": "n1.infra.example", "sender": sender, "source_ips": ["198.18.2.1"]}
+    assert sender in mailboxes(host).own + mailboxes(host).aliases
+
+
+def test_the_service_and_the_notifier_take_what_the_deploy_writes(tmp_path: Path) -> None:
+    for name in ("api.toml", "api-keys.toml", "validator.toml"):
+        (tmp_path / name).write_text(content(node(), f"/etc/outreach/{name}"))
+    config = load_api_config(tmp_path / "api.toml")
+    assert (config.listen, str(config.state)) == ("198.18.2.1:8025", "/var/lib/outreach-api")
+    assert load_validator_config(tmp_path / "validator.toml").helo == "n1.infra.example"
+
+
+def test_without_a_bot_the_notifiers_unit_has_nothing_to_start_for() -> None:
+    own = tool_services(node(), VERSION, Derived(), Telegram())
+    assert own.notifier
+    assert "ConditionFileNotEmpty=/etc/outreach/telegram_bot_token" in own.notifier.files[0].content
+    assert [file.content for file in own.tools.files if "telegram" in file.path] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("environ", "found"),
+    [
+        ({}, Telegram()),
+        ({"TELEGRAM_BASE_URL": "http://a"}, Telegram()),
+        ({"TELEGRAM_BOT_TOKEN": "1:a", "TELEGRAM_CHAT_ID": "-1"}, Telegram("1:a", "-1")),
+        (
+            {"TELEGRAM_BOT_TOKEN": " 1:a\n", "TELEGRAM_CHAT_ID": "@team", "TELEGRAM_BASE_URL": "http://a"},
+            Telegram("1:a", "@team", "http://a"),
+        ),
+    ],
+)
+def test_the_bot_is_what_the_operators_environment_says(environ: dict[str, str], found: Telegram) -> None:
+    assert telegram(environ) == found
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"TELEGRAM_BOT_TOKEN": "1:a"}, "TELEGRAM_BOT_TOKEN is set and TELEGRAM_CHAT_ID is not"),
+        ({"TELEGRAM_CHAT_ID": "-1"}, "TELEGRAM_CHAT_ID is set and TELEGRAM_BOT_TOKEN is not"),
+        ({"TELEGRAM_BOT_TOKEN": "s3cret", "TELEGRAM_CHAT_ID": "-1"}, "the bot token has not the form"),
+        ({"TELEGRAM_BOT_TOKEN": "1:a", "TELEGRAM_CHAT_ID": "us all"}, "neither a number nor an @name"),
+        (
+            {"TELEGRAM_BOT_TOKEN": "1:a", "TELEGRAM_CHAT_ID": "-1", "TELEGRAM_BASE_URL": "http://a b"},
+            "which is no URL",
+        ),
+    ],
+)
+def test_half_a_bot_is_refused_in_one_line_without_its_token(environ: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        telegram(environ)
+    assert said in str(raised.value)
+    assert "s3cret" not in str(raised.value)
+    assert "\n" not in str(raised.value)
