@@ -4,6 +4,8 @@
     scale    20,000 addresses over 1 node, then over 3: how many times as fast
     faults   20,000 addresses over 3 nodes with one killed, one cut off for 60 s, NATS and PostgreSQL
              restarted in mid-job: verdicts an address
+    crowd    700 connections that each ask for work of every queue: verdicts a second through NATS, the
+             coordinator and PostgreSQL, with nothing else to do
 
 Each prints one JSON line; the exit status is 1 if a promise was missed. Nodes are held
 back by their budgets, as in a fleet, not by the processor that all of them share here.
@@ -23,13 +25,21 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import nats
+from nats.aio.client import Client
+
+from engine import subjects
 from engine.jobs import FleetJobs
 from engine.link import Link
+from engine.messages import Chunk, Report
 from engine.model import Job
+from engine.operators import queues
+from engine.together import end
 from tests.engine.processes import Army
 from tests.engine.servers import Nats, Postgres, Proxy
 from tests.engine.world import each
 from tests.validator.servers import Mx, World
+from validator import Stage, Status, Verdict
 
 NAMED = {
     "google": "aspmx.l.google.com",
@@ -47,7 +57,12 @@ MEMORY_MB = 30.0
 
 def main() -> None:
     """Run what is named, or everything."""
-    parts: dict[str, Callable[[Path], dict[str, Any]]] = {"accept": accept, "scale": scale, "faults": faults}
+    parts: dict[str, Callable[[Path], dict[str, Any]]] = {
+        "accept": accept,
+        "scale": scale,
+        "faults": faults,
+        "crowd": crowd,
+    }
     kept = True
     for name in sys.argv[1:] or list(parts):
         with tempfile.TemporaryDirectory(prefix="engine-") as text:
@@ -131,14 +146,14 @@ class Field:
         )
         self.jobs = FleetJobs(self.postgres.conninfo)
 
-    async def begin(self) -> str:
+    async def begin(self, count: int = ADDRESSES) -> str:
         """Submit the list to a fleet that is awake; the job's id."""
         await self.jobs.migrate()
         self.stack.enter_context(self.army)
         while len(self.postgres.rows("SELECT 1 FROM engine.node")) < len(self.army.nodes):
             await asyncio.sleep(0.2)
         names = list(self.hosts)
-        addresses = (f"u{n}@{names[n % len(names)]}.test" for n in range(ADDRESSES))
+        addresses = (f"u{n}@{names[n % len(names)]}.test" for n in range(count))
         return (await self.jobs.submit(each(addresses), owner="benchmark")).id
 
     async def until(self, job: str, right: Callable[[Job], bool], seconds: float = 600) -> float:
@@ -225,6 +240,63 @@ def faults(folder: Path) -> dict[str, Any]:
 
     with field.stack:
         return asyncio.run(run())
+
+
+CROWD, CROWD_ADDRESSES = 700, 100_000
+FLEET_NEEDS = 700 * 3000 / 3600
+"""Verdicts a second: 3,000 an hour a source address is what the default budgets let a mixed list have."""
+
+
+def crowd(folder: Path) -> dict[str, Any]:
+    """As many nodes as the design is for, without validators."""
+    field = Field(folder, 0)
+
+    async def run() -> dict[str, Any]:
+        clients = [await nats.connect(field.nats.url, inbox_prefix=f"_INBOX_c{n}") for n in range(CROWD)]
+        job = await field.begin(CROWD_ADDRESSES)
+        await asyncio.sleep(3)  # until the coordinator has made the streams
+        await field.until(job, lambda job: job.state == "RUNNING")
+        began = time.monotonic()
+        tasks = [
+            asyncio.create_task(_pretend(client, f"c{n}", queue))
+            for n, client in enumerate(clients)
+            for queue in queues()
+        ]
+        seconds = await field.until(job, lambda job: job.state.over) - began
+        info = await clients[0].jetstream().consumer_info("WORK", "google")
+        await end(tasks)
+        await asyncio.gather(*(client.close() for client in clients))
+        rate = CROWD_ADDRESSES / seconds
+        return {
+            "nodes": CROWD,
+            "standing_questions": len(tasks),
+            "waiting_on_google": info.num_waiting,
+            "addresses": CROWD_ADDRESSES,
+            "verdicts_a_second": round(rate),
+            "needed_by_700_nodes": round(FLEET_NEEDS),
+            "load": os.getloadavg()[0],
+            "kept": rate > FLEET_NEEDS,
+        }
+
+    with field.stack:
+        return asyncio.run(run())
+
+
+async def _pretend(client: Client, node: str, queue: str) -> None:
+    """A node that knows every answer."""
+    jetstream = client.jetstream(timeout=60)
+    subscription = await jetstream.pull_subscribe_bind(consumer=queue, stream=subjects.WORK)
+    known = Verdict("", Status.VALID, "accepted", "", 1.0, Stage.RCPT).to_dict()
+    while True:
+        try:
+            (message,) = await subscription.fetch(1, timeout=300)
+        except TimeoutError:
+            continue
+        chunk = Chunk.decode(message.data)
+        verdicts = tuple((place, {**known, "email": address}) for place, address in chunk.rows)
+        report = Report(chunk.job, chunk.number, chunk.turn, verdicts, over=True)
+        await jetstream.publish(subjects.verdict(node), report.encode())
+        await message.ack()
 
 
 async def _right(field: Field, job: str) -> int:
