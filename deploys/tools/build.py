@@ -24,7 +24,7 @@ from pathlib import Path
 from deploys.cache import cache_path
 from deploys.tools.release import PYTHON, Release, ReleaseError
 
-KEPT = 4
+KEPT = 16
 """Archives, and sets of wheels, that stay beside the one in use."""
 
 _GLIBC = range(5, 42)  # what Debian 13's glibc 2.41 runs (PEP 600): every manylinux up to it

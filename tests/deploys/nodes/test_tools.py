@@ -1,4 +1,4 @@
-"""The tools on real hosts: installed, switched, taken back, and who asks meanwhile is answered."""
+"""The project's own tools on real hosts: installed, switched, taken back; who asks meanwhile is answered."""
 
 from __future__ import annotations
 
