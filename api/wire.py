@@ -11,12 +11,14 @@ import uuid
 from typing import Any
 
 import h11
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from api.config import Limits
 from api.problems import MEDIA_TYPE, Problem, body_of
 
 LOOK_SECONDS = 1.0
+LAST_CALL_SECONDS = 1.0
 # Chunked framing around a body that is just small enough.
 _SPARE = 1 << 20
 
@@ -84,6 +86,19 @@ class _Wire(H11Protocol):
         """Wait for the next request, or for the rest of a body nobody wants any more."""
         self._since = self.loop.time()
         super().on_response_complete()
+
+    def shutdown(self) -> None:
+        """Take one last request that may be on its way already; uvicorn would drop it unread."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            super().shutdown()
+            return
+        if CLOSE_HEADER not in self.server_state.default_headers:
+            self.server_state.default_headers = [*self.server_state.default_headers, CLOSE_HEADER]
+        self.loop.call_later(LAST_CALL_SECONDS, self._last_call)
+
+    def _last_call(self) -> None:
+        if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
+            self.transport.close()
 
     def send_400_response(self, _msg: str) -> None:
         """What cannot be read as HTTP gets a problem like everything else."""

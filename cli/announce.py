@@ -14,6 +14,7 @@ from deploys.tools.telegram import Telegram
 from notifier import (
     Alert,
     Credentials,
+    Fate,
     Message,
     MessageError,
     Notifier,
@@ -78,5 +79,6 @@ class Announcer:
         except (MessageError, OutboxError, TokenRefusedError) as error:
             sys.stderr.write(f"outreach: the team could not be told: {error}\n")
         else:
-            if receipt.reason:
-                sys.stderr.write(f"outreach: the team is not told yet ({receipt.fate}): {receipt.reason}\n")
+            if receipt.fate is not Fate.SENT:
+                why = f": {receipt.reason}" if receipt.reason else ""
+                sys.stderr.write(f"outreach: the team is not told yet ({receipt.fate}){why}\n")

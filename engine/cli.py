@@ -6,7 +6,6 @@ Exit codes: 0 stopped by a signal, or nothing is wrong; 1 an error, in one line 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 import sys
@@ -19,6 +18,7 @@ from cyclopts import App
 from engine.coordinator import Coordinator
 from engine.routes import DnsRoutes
 from engine.settings import ConfigError, load_coordination, load_working
+from engine.together import first
 from engine.worker import Worker
 
 app = App(name="outreach-engine", help="Carry validation jobs between the orchestrator and its nodes.")
@@ -38,15 +38,7 @@ def coordinate(*, config: Path = COORDINATOR) -> None:
         settings = load_coordination(config)
         routes = DnsRoutes(settings.resolver) if settings.ask_dns else None
         coordinator = Coordinator(settings.database, settings.link, pace=settings.pace, routes=routes)
-        task = asyncio.create_task(coordinator.run())
-        stop = _stop_on_signal()
-        stopping = asyncio.create_task(stop.wait())
-        done, _ = await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
-        if task in done:
-            task.result()
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await first(coordinator.run(), _until_signal())
 
     _run(run())
 
@@ -92,6 +84,10 @@ def _stop_on_signal() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
+
+
+async def _until_signal() -> None:
+    await _stop_on_signal().wait()
 
 
 def _run(work: Coroutine[None, None, None]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 
 import psycopg
 from nats.errors import Error as NatsError
@@ -46,19 +45,15 @@ class Coordinator:
 
     async def run(self) -> None:
         """One term after the other; a term ends with the first error of PostgreSQL or NATS."""
-        await self._patiently(lambda: migrate(self._conninfo))
         while True:
-            await self._patiently(self._term)
-
-    async def _patiently(self, work: Callable[[], Awaitable[object]]) -> None:
-        try:
-            await work()
-        except* (psycopg.Error, NatsError, OSError) as group:
-            error = _first(group)
-            log.error("%s; going on as soon as it answers", _line(error))  # noqa: TRY400 - one line is enough
-            await asyncio.sleep(1.0)
+            try:
+                await self._term()
+            except (psycopg.Error, NatsError, OSError) as error:
+                log.error("%s; going on as soon as it answers", _line(error))  # noqa: TRY400 - one line will do
+                await asyncio.sleep(1.0)
 
     async def _term(self) -> None:
+        await migrate(self._conninfo)
         async with (
             await connect(self._conninfo) as ours,
             await connect(self._conninfo) as intake,
@@ -70,20 +65,15 @@ class Coordinator:
                 if row is not None and row["got"]:
                     break
                 await asyncio.sleep(self._pace.poll)
-            client = await connect_nats(self._link, name="coordinator", inbox=subjects.inbox("coordinator"))
+            back = asyncio.Event()
+            client = await connect_nats(
+                self._link, name="coordinator", inbox=subjects.inbox("coordinator"), reconnected=back.set
+            )
             try:
                 books = Books(Ledger(ours), Intake(intake), Ledger(house))
-                term = Term(client, self._pace, books, self._routes)
-                await term.run()
+                await Term(client, self._pace, books, self._routes).run(back)
             finally:
                 await client.close()
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _line(error: BaseException) -> str:

@@ -5,19 +5,30 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from nats.aio.msg import Msg
 
 from engine.messages import Chunk, Report
+from validator.engine import Engine
 from validator.verdict import Verdict
+from validator.work import Job
 
 BATCH = 100
 """Verdicts in one report, at most."""
 
 BATCH_SECONDS = 2.0
 """A verdict waits no longer than this for others to go with it."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """An address begun at a time; the ticket takes it back."""
+
+    at: float
+    ticket: Job | None = None
 
 
 class Hand:
@@ -38,25 +49,30 @@ class Hand:
         self.rest = deque(chunk.rows)
         self.news = asyncio.Event()
         self.dropped = False
-        self._asked: dict[int, float] = {}
+        self._asked: dict[int, _Asked] = {}
         self._found: list[tuple[int, dict[str, Any]]] = []
         self._oldest = 0.0
 
-    def feed(
-        self,
-        submit: Callable[[str, Callable[[Verdict], None]], object],
-        most: int,
-        clock: Callable[[], float],
-    ) -> None:
+    def feed(self, engine: Engine, most: int, clock: Callable[[], float]) -> None:
         """Begin on up to `most` further addresses."""
         for _ in range(min(most, len(self.rest))):
             place, address = self.rest.popleft()
-            self._asked[place] = clock()
-            submit(address, partial(self._known, place, clock))
+            asked = self._asked[place] = _Asked(clock())
+            asked.ticket = engine.submit(address, partial(self._known, place, clock))
+
+    def drop(self, engine: Engine) -> None:
+        """Begin on nothing more and take back what has no answer."""
+        self.dropped = True
+        self.rest.clear()
+        for asked in self._asked.values():
+            if asked.ticket is not None:
+                engine.withdraw(asked.ticket)
+        self._asked.clear()
+        self.news.set()
 
     def fresh(self, since: float) -> int:
         """Addresses begun after `since` and not known; older ones wait for a greylist, not for us."""
-        return sum(at > since for at in self._asked.values())
+        return sum(asked.at > since for asked in self._asked.values())
 
     @property
     def asked(self) -> int:
@@ -66,7 +82,7 @@ class Hand:
     @property
     def oldest(self) -> float | None:
         """When the longest unknown address was begun."""
-        return min(self._asked.values(), default=None)
+        return min((asked.at for asked in self._asked.values()), default=None)
 
     @property
     def over(self) -> bool:
@@ -94,7 +110,7 @@ class Hand:
         return Report(self.chunk.job, self.chunk.number, self.chunk.turn, tuple(told), over=last)
 
     def _known(self, place: int, clock: Callable[[], float], verdict: Verdict) -> None:
-        if self._asked.pop(place, None) is None or self.dropped:
+        if self._asked.pop(place, None) is None:
             return
         if not self._found:
             self._oldest = clock()

@@ -203,7 +203,8 @@ class Intake:
         for _, report in reports:
             for _, found in report.verdicts:
                 operator, domain = str(found.get("operator")), domain_of(str(found.get("email", "")))
-                if operator in queues() and operator != MISC and self._learned.get(domain) != operator:
+                named = operator in queues() and operator != MISC and domain.isprintable()
+                if named and self._learned.get(domain) != operator:
                     routes[domain] = self._learned[domain] = operator
         if len(self._learned) > 50_000:
             self._learned.clear()

@@ -101,7 +101,7 @@ class Report:
                 Status(found["status"])
                 _fits(place)
             return cls(
-                str(job),
+                _plain(job),
                 _fits(number),
                 _fits(turn),
                 tuple((int(place), dict(found)) for place, found in verdicts),

@@ -24,6 +24,7 @@ from engine.link import STORAGE_FULL, why
 from engine.messages import BadMessage, Pulse, Report
 from engine.pace import Pace
 from engine.streams import ensure_streams
+from engine.together import first
 
 log = logging.getLogger("engine")
 
@@ -66,16 +67,13 @@ class Term:
         self._news = asyncio.Event()
         self._full = ""
 
-    async def run(self) -> None:
-        """Until an error."""
+    async def run(self, away: asyncio.Event) -> None:
+        """Until an error, or until NATS was away: what was asked of it before is not answered any more."""
         await ensure_streams(self._jetstream, self._pace)
         await self._client.subscribe(subjects.EVERY_HEARTBEAT, cb=self._heard)
         await self._client.publish(subjects.CONTROL, b"")
         log.info("the coordinator is at work")
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._dispatch())
-            group.create_task(self._collect())
-            group.create_task(self._keep_house())
+        await first(self._dispatch(), self._collect(), self._keep_house(), _end_with(away))
 
     @property
     def nodes(self) -> int:
@@ -165,7 +163,7 @@ class Term:
             except TimeoutError:
                 continue
             with contextlib.suppress(TimeoutError):
-                # All that come at once make one transaction; a full batch is waited for in vain.
+                # One transaction for all that come together; the client waits all the time for a full batch.
                 messages += await subscription.fetch(BATCH - 1, timeout=GATHER)
             reports = [report for message in messages if (report := _report(message)) is not None]
             new = await self._intake.store(reports)
@@ -239,6 +237,11 @@ class Term:
                     "%d chunks of %s were in no stream any more and are handed out anew", count, queue
                 )
         return empty
+
+
+async def _end_with(away: asyncio.Event) -> None:
+    await away.wait()
+    raise ConnectionError("NATS was away")
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -18,6 +18,7 @@ from engine.hand import Hand
 from engine.link import Link, connect, why
 from engine.messages import BadMessage, Chunk, Pulse, Report
 from engine.operators import MISC, Allowance, queues
+from engine.together import end
 from validator import Settings, Validator
 
 log = logging.getLogger("engine")
@@ -75,6 +76,7 @@ class Worker:
         self._anew = asyncio.Event()
         self._trouble = ""
         self._count = 0
+        self._stopping = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then give back what is not finished, and end every session with QUIT."""
@@ -85,7 +87,7 @@ class Worker:
             inbox=subjects.inbox(self._node),
             reconnected=self._ask_anew,
         )
-        self._jetstream = self._client.jetstream(timeout=10)
+        self._jetstream = self._client.jetstream(timeout=5)
         try:
             async with Validator(self._settings) as validator:
                 self._engine = validator.engine
@@ -99,28 +101,31 @@ class Worker:
 
     async def _work(self, stop: asyncio.Event) -> None:
         log.info("%s is at work", self._node)
-        loops = [self._pull(queue) for queue in queues()] + [self._progress(), self._pulse()]
-        tasks = [self._loop.create_task(loop) for loop in loops]
+        pulls = [self._loop.create_task(self._pull(queue)) for queue in queues()]
+        signs = [self._loop.create_task(self._progress()), self._loop.create_task(self._pulse())]
         stopping = self._loop.create_task(stop.wait())
         try:
-            done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait([*pulls, *signs, stopping], return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
-                task.result()  # loops end by an error only
+                task.result()  # they end by an error only
+            await self._leave(pulls)
         finally:
-            for task in [*tasks, stopping]:
-                task.cancel()
-            await asyncio.gather(*tasks, stopping, return_exceptions=True)
-            for hand in self._hands.values():
-                self._drop(hand)
-            if self._tasks:
-                await asyncio.wait(self._tasks, timeout=self._manner.farewell)
-            for task in self._tasks:
-                task.cancel()
+            await end([*pulls, *signs, *self._tasks, stopping])
+
+    async def _leave(self, pulls: list[asyncio.Task[None]]) -> None:
+        """First take back the questions for work, then give back the work: else it would be ours again."""
+        self._stopping = True
+        self._ask_anew()
+        await asyncio.wait(pulls, timeout=self._manner.farewell)
+        for hand in self._hands.values():
+            hand.drop(self._engine)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._manner.farewell)
 
     # --- taking work ------------------------------------------------------------------------------
 
     async def _pull(self, queue: str) -> None:
-        while True:
+        while not self._stopping:
             anew = self._anew
             subscription = await self._jetstream.pull_subscribe_bind(consumer=queue, stream=subjects.WORK)
             while not anew.is_set():
@@ -151,7 +156,10 @@ class Worker:
             fetch.cancel()
             lost.cancel()
         for message in messages:
-            await self._take(message)
+            if self._stopping:
+                await message.nak()
+            else:
+                await self._take(message)
 
     def _ask_anew(self) -> None:
         """The server, or its streams, may be others now: what was asked before will not be answered."""
@@ -191,8 +199,7 @@ class Worker:
         if held is not None:
             held.message = message  # we were silent too long; the work goes on
             return
-        delivered = message.metadata.num_delivered or 1
-        if delivered > TRIES:
+        if (message.metadata.num_delivered or 1) > TRIES:
             await self._tell(Report(chunk.job, chunk.number, chunk.turn, tries=TRIES))
             await self._settle(message)
             return
@@ -213,6 +220,7 @@ class Worker:
                     await self._feed(hand)
                 if hand.oldest is not None and self._loop.time() - hand.oldest > self._manner.give_up:
                     log.error("%s: an address of chunk %s got no verdict", self._node, hand.chunk.key)
+                    hand.drop(self._engine)
                     with contextlib.suppress(NatsError):
                         await hand.message.nak()
                     return
@@ -239,12 +247,7 @@ class Worker:
             return
         since = now - self._stale(queue)
         fresh = sum(other.fresh(since) for other in self._hands.values() if other.chunk.queue == queue)
-        hand.feed(self._engine.submit, max(0, self._window(queue) - fresh), self._loop.time)
-
-    def _drop(self, hand: Hand) -> None:
-        hand.dropped = True
-        hand.rest.clear()
-        hand.news.set()
+        hand.feed(self._engine, max(0, self._window(queue) - fresh), self._loop.time)
 
     async def _told(self, message: Msg) -> None:
         """The coordinator says that a job is paused or over, or with no job that it has just begun."""
@@ -253,7 +256,7 @@ class Worker:
             self._ask_anew()
         for hand in self._hands.values():
             if hand.chunk.job == job:
-                self._drop(hand)
+                hand.drop(self._engine)
 
     # --- telling ----------------------------------------------------------------------------------
 

@@ -34,6 +34,8 @@ def new_environment(ssh_key: Path, acme_ca: Path) -> dict[str, str]:
         "ACME_DIRECTORY": ACME_DIRECTORY,
         "ACME_CA": str(acme_ca),
         "OUTREACH_VIA": DOMAIN,
+        # Not the operator's real one: nothing of a lab is ever sent by a real bot.
+        "NOTIFIER_OUTBOX": str(ssh_key.parents[1] / "outbox.sqlite3"),
         "OUTREACH_SSH_KEY": str(ssh_key),
         "OUTREACH_SECRET": secrets.token_hex(32),
     }

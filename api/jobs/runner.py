@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -79,6 +80,10 @@ class Runner:
         self._stopping = True
         self._unwritten.set()
         await asyncio.gather(self._writing, *self._asking, return_exceptions=True)
+        with suppress(StorageFull, StorageBroken):
+            while batch := self._known[:_WRITE]:  # what became known after the last write had ended
+                await self._keep(batch)
+                del self._known[: len(batch)]
         if self._known:
             log.warning("%d verdicts could not be kept and will be asked for again", len(self._known))
 

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,13 +24,14 @@ from pathlib import Path
 from deploys.cache import cache_path
 from deploys.tools.release import PYTHON, Release, ReleaseError
 
-KEPT = 4
+KEPT = 16
 """Archives, and sets of wheels, that stay beside the one in use."""
 
 _GLIBC = range(5, 42)  # what Debian 13's glibc 2.41 runs (PEP 600): every manylinux up to it
 _SOURCES_ONLY = ("nkeys",)  # published without a wheel; pure Python, so that one made here fits there
 _EPOCH = "1767225600"  # 2026-01-01: the wheel's bytes depend on its sources alone
-_HERE = threading.Lock()  # before the file's lock: that one would hold every greenlet of this process
+_ANSWER_SECONDS = 15  # of a package index, between two bytes
+_BUILD_SECONDS = 900  # of one tool, and for whoever waits for another build
 
 
 def archive(release: Release) -> Path | None:
@@ -79,17 +80,31 @@ def _archive(version: str) -> Path:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    with _HERE:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError as error:
-            raise ReleaseError(f"{folder} cannot be used ({error.strerror}); set OUTREACH_CACHE") from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise ReleaseError(f"{folder} cannot be used ({error.strerror}); set OUTREACH_CACHE") from None
+    try:
+        deadline = time.monotonic() + _BUILD_SECONDS
+        # Asked again and again: to block here would hold every greenlet of this process, the builder's too.
+        while not _locked(lock):
+            if time.monotonic() > deadline:
+                raise ReleaseError(
+                    f"another build holds {folder} for {_BUILD_SECONDS} s; end it, and try again"
+                )
+            time.sleep(0.1)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _dependencies(lock: str) -> Path:
@@ -118,13 +133,18 @@ def split(lock: str) -> tuple[str, str]:
     entries = [entry for entry in re.split(r"\n(?=\S)", lock) if not entry.startswith("#")]
     sources = [entry for entry in entries if entry.partition("==")[0] in _SOURCES_ONLY]
     ready = [entry for entry in entries if entry not in sources]
-    return "\n".join(ready) + "\n", "\n".join(sources) + "\n" if sources else ""
+    return _text(ready), _text(sources)
+
+
+def _text(entries: Sequence[str]) -> str:
+    return "".join(f"{entry.rstrip()}\n" for entry in entries)
 
 
 def _pip(verb: str, into: Path, requirements: str, options: Sequence[str]) -> None:
     listed = into.parent / "requirements.txt"
     listed.write_text(requirements, "utf-8")
     pip = [sys.executable, "-m", "pip", verb, "--quiet", "--disable-pip-version-check", "--retries", "2"]
+    pip += ["--timeout", str(_ANSWER_SECONDS)]
     pip += ["--no-deps", "--require-hashes", "--requirement", str(listed), *options]
     where = ["--wheel-dir" if verb == "wheel" else "--dest", str(into)]
     done = _run([*pip, *where], into, SOURCE_DATE_EPOCH=_EPOCH)
@@ -153,9 +173,18 @@ def _wheel(release: Release, part: Path) -> Path:
 
 
 def _run(argv: Sequence[str], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        argv, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, check=False
-    )
+    try:
+        return subprocess.run(
+            argv,
+            cwd=folder,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_BUILD_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise ReleaseError(f"{' '.join(argv[1:4])} did not end within {_BUILD_SECONDS} s") from None
 
 
 def _cause(said: str) -> str:

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lab.proofs.scene import Disproved, Scene
-from lab.proofs.tools import asking
+from lab.proofs.scene import Disproved, Scene, wait_until
+from lab.proofs.tools import asking, chat
 
 CHECKOUT = Path(__file__).parents[2]
 CURRENT = "/opt/outreach/current"
@@ -24,6 +24,7 @@ WORDS = "this release was broken on purpose"
 _NOTHING_TO_DO = 0
 _LEAST_QUESTIONS = 20
 _LONGEST = 600.0  # seconds for a push and its way back
+_FAILED = re.compile(r"\W*deploy of fleet \S+ failed$", re.MULTILINE)
 _LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "tests", "benchmarks", "docs")
 _ENTRY = re.compile(r'^outreach-api = "([\w.]+):(\w+)"$', re.MULTILINE)
 _BROKEN = """
@@ -55,7 +56,7 @@ def break_release(checkout: Path, into: Path) -> None:
 def broken_release_rolls_back(scene: Scene) -> str:
     """A release whose service dies at start is pushed to a node that is asked all the time: no call fails."""
     label = Scene.label(next(iter(scene.nodes)))
-    before = scene.run(label, ["readlink", CURRENT]).strip()
+    before, told = scene.run(label, ["readlink", CURRENT]).strip(), chat(scene)
     with tempfile.TemporaryDirectory() as folder:
         break_release(CHECKOUT, Path(folder))
         with _asked_meanwhile(scene, label) as watch:
@@ -70,12 +71,15 @@ def broken_release_rolls_back(scene: Scene) -> str:
         raise Disproved(f"{label} is left with {after}, and had {before}")
     if seen["failures"] or seen["asked"] < _LEAST_QUESTIONS or len(seen["versions"]) != 1:
         raise Disproved(f"{label} was asked meanwhile: {seen}")
+    wait_until(
+        lambda: any(_FAILED.match(text) for text in chat(scene) - told), "word of it in the team's chat"
+    )
     planned = _outreach(scene, CHECKOUT, "plan")
     if planned.returncode != _NOTHING_TO_DO:
         raise Disproved(f"the next plan is not empty: {planned.stdout[-300:]} {planned.stderr[-300:]}")
     return (
         f"{label} went back to {before}; {seen['asked']} questions meanwhile, none failed, the longest took"
-        f" {seen['slowest']:.1f} s; the next plan is empty"
+        f" {seen['slowest']:.1f} s; the team was told; the next plan is empty"
     )
 
 

@@ -11,7 +11,8 @@ import subprocess
 import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def units_are_hardened(scene: Scene) -> str:
             said = scene.run(label, ["systemd-analyze", "security", "--no-pager", unit])
             level = _EXPOSURE.search(said)
             if level is None or float(level[1]) > EXPOSURE_LIMIT:
-                raise Disproved(f"{label}: {unit} has {level[0] if level else said[-200:]}")
+                raise Disproved(f"{label}: {level[0] if level else f'{unit}: {said[-200:]}'}")
             seen.append(f"{label} {unit.removesuffix('.service')} {level[1]}")
     return f"active, exposure at most {EXPOSURE_LIMIT}: {', '.join(seen)}"
 
@@ -100,15 +101,16 @@ def messages_reach_the_team(scene: Scene) -> str:
     wanted = set(texts.values())
 
     def arrived() -> bool:
-        return wanted <= _chat(scene).keys()
+        return wanted <= chat(scene).keys()
 
     wait_until(arrived, "each node's message in the chat", seconds=60)
-    if repeated := [text for text, times in _chat(scene).items() if text in wanted and times > 1]:
+    if repeated := [text for text, times in chat(scene).items() if text in wanted and times > 1]:
         raise Disproved(f"came twice: {repeated[0]}")
     return f"in the chat, once each: {', '.join(texts)}"
 
 
-def _chat(scene: Scene) -> Counter[str]:
+def chat(scene: Scene) -> Counter[str]:
+    """Every text in the team's chat, and how often it came."""
     state = requests.get(f"{scene.telegram}/_lab/state", timeout=10).json()
     return Counter(str(message.get("text")) for message in state.get("message", []))
 
@@ -119,15 +121,21 @@ def service_is_closed_to_others(scene: Scene) -> str:
     found = open_doors(partial(scene.run, scene.orchestrator), every.values())
     if shut := set(every.values()) - found:
         raise Disproved(f"{scene.orchestrator} finds closed: {'; '.join(sorted(shut))}")
-    others = {scene.stranger: open_doors(partial(scene.run, scene.stranger), every.values())}
-    others["the operator"] = open_doors(_here, every.values())
-    for host in scene.nodes:
-        targets = [door for other, door in every.items() if other != host]
-        others[Scene.label(host)] = open_doors(partial(scene.run, Scene.label(host)), targets)
-    if let_in := {who: doors for who, doors in others.items() if doors}:
-        raise Disproved(
-            "; ".join(f"{who} finds open {', '.join(sorted(doors))}" for who, doors in let_in.items())
-        )
+    others: dict[str, Callable[[list[str]], str]] = {
+        scene.stranger: partial(scene.run, scene.stranger),
+        "the operator": _here,
+    }
+    others |= {Scene.label(host): partial(scene.run, Scene.label(host)) for host in scene.nodes}
+
+    def knock(who: str) -> str:
+        targets = [door for host, door in every.items() if Scene.label(host) != who]
+        let_in = open_doors(others[who], targets)
+        return f"{who} finds open {', '.join(sorted(let_in))}" if let_in else ""
+
+    with ThreadPoolExecutor(max_workers=len(others)) as pool:  # each waits seconds for doors that stay shut
+        complaints = [complaint for complaint in pool.map(knock, others) if complaint]
+    if complaints:
+        raise Disproved("; ".join(complaints))
     return f"{PORT} open to {scene.orchestrator}, closed to {', '.join(others)}"
 
 

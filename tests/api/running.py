@@ -65,7 +65,7 @@ class Running:
 
     def start(self) -> None:
         """Start; returns when it answers."""
-        self._write()
+        self.write()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.prefix, sys.executable, "-m", "api", "serve", "--config", str(self.config)],
@@ -117,7 +117,8 @@ class Running:
         assert found is not None
         return int(found[1]) * 1024
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Write its configuration."""
         settings = {
             "listen": f"127.0.0.1:{self.port}",
             "state": str(self.state),

