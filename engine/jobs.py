@@ -80,6 +80,7 @@ class FleetJobs:
             IdempotencyConflict, TooManyAddresses, StorageFull, StorageBroken: see there.
             Exception: whatever `addresses` raises; nothing is kept then.
         """
+        # A younger job's id is the greater: `list` goes by it.
         id_ = f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
         async with self._connection() as connection:
             async with connection.transaction():

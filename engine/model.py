@@ -1,4 +1,8 @@
-"""What a job of the fleet is; the same words and errors as those of a job on one machine."""
+"""What a validation job is, in words and errors; no database, no network.
+
+The same for jobs of one machine (`api.jobs`) and of a fleet, so that one caller, and one handler of errors,
+serves both.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +33,18 @@ class Job:
     """A job at one moment.
 
     Attributes:
-        id: 32 hexadecimal digits; a younger job's is the greater.
-        owner: Who submitted it; no other sees it.
+        id: 32 hexadecimal digits.
+        owner: Name of the API key that submitted it; no other sees it.
         state: See `State`.
         total: Addresses in the list, duplicates included.
         done: Those among them with a verdict.
         counts: Verdicts by the name of their `validator.Status`; a status without any is left out.
         created: When it was accepted, UTC.
         finished: When it was over, UTC.
-        error: What went wrong or stands in the way, in one line for people.
+        error: Why it failed or stands still, in one line for people.
         eta_seconds: Until it is done at the present rate; None while that is not known.
         rate: Verdicts a second, of late.
-        cooling: Operators that asked some node for silence just now.
+        cooling: Operators that asked for silence just now.
     """
 
     id: str
@@ -82,4 +86,4 @@ class StorageFull(JobError):
 
 
 class StorageBroken(JobError):
-    """The database cannot be reached or used for a reason other than space."""
+    """What keeps the jobs cannot be reached, read or written, for a reason other than space."""

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from api.jobs.forms import Digest, encode
-from api.jobs.model import IdempotencyConflict, Job, JobError, JobOver, State, TooManyAddresses
 from api.jobs.runner import Runner
 from api.jobs.store import Store, Stored
 from api.jobs.threads import Threads
 from api.jobs.twins import find_twins
+from engine.model import IdempotencyConflict, Job, JobError, JobOver, State, TooManyAddresses
 from validator import Validator
 
 log = logging.getLogger("api.jobs")

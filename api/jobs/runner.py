@@ -11,9 +11,9 @@ from dataclasses import replace
 from functools import partial
 
 from api.jobs.feed import Work
-from api.jobs.model import Job, JobError, State, StorageBroken, StorageFull
 from api.jobs.store import Known, Store, Stored
 from api.jobs.threads import Threads
+from engine.model import Job, JobError, State, StorageBroken, StorageFull
 from validator import Validator, Verdict
 
 log = logging.getLogger("api.jobs")

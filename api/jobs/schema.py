@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from api.jobs.model import StorageBroken, StorageFull
+from engine.model import StorageBroken, StorageFull
 
 _VERSION = 1
 

@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from api.jobs import schema
 from api.jobs.forms import decode, packed, readable, unpacked
-from api.jobs.model import Job, JobNotFound, State
+from engine.model import Job, JobNotFound, State
 from validator import Verdict
 
 _HIDDEN = ("ACCEPTING", "PRUNING")
