@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.chunks import Piece, domain_of
 from engine.database import Connection
-from engine.ledger import add_chunks
+from engine.ledger import add_chunks, learn
 from engine.messages import Report
 from engine.operators import MISC, queues
 from validator.status import Stage, Status
@@ -208,12 +208,7 @@ class Intake:
                     routes[domain] = self._learned[domain] = operator
         if len(self._learned) > 50_000:
             self._learned.clear()
-        if routes:
-            await self._connection.execute(
-                "INSERT INTO engine.route (domain, operator) SELECT * FROM unnest(%s::text[], %s::text[])"
-                " ON CONFLICT (domain) DO UPDATE SET operator = excluded.operator, learned = now()",
-                (list(routes), list(routes.values())),
-            )
+        await learn(self._connection, routes)
 
 
 def _body(found: dict[str, Any]) -> str:

@@ -80,12 +80,7 @@ class Ledger:
 
     async def learn(self, routes: Mapping[str, str]) -> None:
         """Keep who takes the mail of domains."""
-        if routes:
-            await self._connection.execute(
-                "INSERT INTO engine.route (domain, operator) SELECT * FROM unnest(%s::text[], %s::text[])"
-                " ON CONFLICT (domain) DO UPDATE SET operator = excluded.operator, learned = now()",
-                (list(routes), list(routes.values())),
-            )
+        await learn(self._connection, routes)
 
     async def add_chunks(self, block: Block, pieces: Sequence[Piece]) -> None:
         """Keep the chunks of a block, and that it is cut: both or neither."""
@@ -256,4 +251,14 @@ async def add_chunks(connection: Connection, job: int, pieces: Sequence[Piece]) 
             "INSERT INTO engine.chunk (job, number, queue, places)"
             " SELECT %s, coalesce(max(number), 0) + 1, %s, %s::integer[] FROM engine.chunk WHERE job = %s",
             [(job, piece.queue, list(piece.places), job) for piece in pieces],
+        )
+
+
+async def learn(connection: Connection, routes: Mapping[str, str]) -> None:
+    """Keep the operators of domains, as known now."""
+    if routes:
+        await connection.execute(
+            "INSERT INTO engine.route (domain, operator) SELECT * FROM unnest(%s::text[], %s::text[])"
+            " ON CONFLICT (domain) DO UPDATE SET operator = excluded.operator, learned = now()",
+            (list(routes), list(routes.values())),
         )

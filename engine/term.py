@@ -24,7 +24,7 @@ from engine.link import STORAGE_FULL, why
 from engine.messages import BadMessage, Pulse, Report
 from engine.pace import Pace
 from engine.streams import ensure_streams
-from engine.together import first
+from engine.together import first, wait
 
 log = logging.getLogger("engine")
 
@@ -91,7 +91,7 @@ class Term:
             cut_any = await self._cut()
             sent = await self._hand_out()
             if not cut_any and not sent:
-                await _wait(self._news, self._pace.poll)
+                await wait(self._news, self._pace.poll)
 
     async def _recall(self, job: str) -> None:
         """Take a job that is paused or over out of the streams, and tell the nodes."""
@@ -242,12 +242,6 @@ class Term:
 async def _end_with(away: asyncio.Event) -> None:
     await away.wait()
     raise ConnectionError("NATS was away")
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
 
 
 def _report(message: Msg) -> tuple[str, Report] | None:

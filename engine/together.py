@@ -1,8 +1,9 @@
-"""Tasks that live and end together."""
+"""Tasks that live and end together, and how long to wait for news."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Coroutine
 from typing import Any
 
@@ -29,3 +30,10 @@ async def end(tasks: Collection[asyncio.Task[Any]]) -> None:
             task.cancel()
         await asyncio.wait(waiting, timeout=1)
     await asyncio.gather(*tasks, return_exceptions=True)  # so that no error is called unseen
+
+
+async def wait(event: asyncio.Event, seconds: float) -> None:
+    """Until the event is set, but no longer than so many seconds."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

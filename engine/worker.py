@@ -18,7 +18,7 @@ from engine.hand import Hand
 from engine.link import Link, connect, why
 from engine.messages import BadMessage, Chunk, Pulse, Report
 from engine.operators import MISC, Allowance, queues
-from engine.together import end
+from engine.together import end, wait
 from validator import Settings, Validator
 
 log = logging.getLogger("engine")
@@ -139,7 +139,7 @@ class Worker:
     ) -> None:
         self._room[queue].clear()
         if not self._wants(queue):
-            await _wait(self._room[queue], 1.0)
+            await wait(self._room[queue], 1.0)
             return
         fetch = self._loop.create_task(subscription.fetch(1, timeout=self._manner.pull))
         lost = self._loop.create_task(anew.wait())
@@ -231,7 +231,7 @@ class Worker:
                         await self._settle(hand.message)
                         return
                     continue
-                await _wait(hand.news, 0.5)
+                await wait(hand.news, 0.5)
                 self._room[queue].set()
         finally:
             self._hands.pop(hand.chunk.key, None)
@@ -309,9 +309,3 @@ async def _close(client: Client) -> None:
         async with asyncio.timeout(5):
             await client.flush()
     await client.close()
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
