@@ -9,6 +9,7 @@ verdict = check("someone@example.com")          # blocking
 
 from validator.classify import Finding, classify
 from validator.client import Validator, check
+from validator.explain import explained
 from validator.reply import Reply, parse_text
 from validator.settings import ConfigError, Settings, load_config
 from validator.status import Stage, Status
@@ -27,6 +28,7 @@ __all__ = [
     "Verdict",
     "check",
     "classify",
+    "explained",
     "load_config",
     "parse_text",
 ]

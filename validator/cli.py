@@ -21,19 +21,17 @@ from typing import Annotated, Any, NoReturn, TypeVar
 from cyclopts import App, Parameter
 
 from validator.bulk import Bulk
-from validator.classify import classify
 from validator.client import Validator, at_once
 from validator.display import for_people, live, say, summary
 from validator.doctor import examine
+from validator.explain import explained
 from validator.options import Common
 from validator.output import BulkError, Files
-from validator.reply import parse_text
 from validator.resolver import Resolver, system_resolver
 from validator.rows import InputError
 from validator.settings import ConfigError, Settings
 from validator.status import Status, parse_stage
 from validator.transport import TcpConnector
-from validator.verdict import sentence
 
 app = App(name="validator", help="Is this address real, and how do we know.", help_format="plaintext")
 T = TypeVar("T")
@@ -106,7 +104,7 @@ def explain(
             return 0
         if reply is None:
             raise InputError("no reply given; give one, or --jsonl and lines on standard input")
-        found = _explained(reply, mx, stage, address)
+        found = explained(reply, stage=parse_stage(stage), mx=mx, address=address)
         if json_:
             say(json.dumps(found, ensure_ascii=True))
         else:
@@ -126,7 +124,9 @@ def _explain_line(line: bytes) -> dict[str, Any]:
         if not isinstance(asked, dict) or not isinstance(asked.get("reply"), str):
             raise ValueError("no text under 'reply'")  # noqa: TRY004 - one kind of trouble for a bad line
         texts = {key: str(asked.get(key) or "") for key in ("mx", "stage", "address")}
-        return _explained(asked["reply"], texts["mx"], texts["stage"], texts["address"])
+        return explained(
+            asked["reply"], stage=parse_stage(texts["stage"]), mx=texts["mx"], address=texts["address"]
+        )
     except (ValueError, RecursionError) as error:
         unknown = Status.UNKNOWN
         return {
@@ -136,26 +136,6 @@ def _explain_line(line: bytes) -> dict[str, Any]:
             "reason": "unreadable",
             "error": str(error),
         }
-
-
-def _explained(text: str, mx: str, stage: str, address: str) -> dict[str, Any]:
-    reply = parse_text(text)
-    place = parse_stage(stage)
-    finding = classify(reply, stage=place, mx=mx, address=address)
-    return {
-        "status": finding.status.value,
-        "label": finding.status.label,
-        "valid": finding.status is Status.VALID,
-        "reason": finding.reason,
-        "details": sentence(finding.reason, finding.status),
-        "confidence": finding.confidence,
-        "code": reply.code or None,
-        "enhanced": reply.enhanced or None,
-        "stage": place.value,
-        "mx_host": mx or None,
-        "rule": finding.rule,
-        "source": finding.source,
-    }
 
 
 @app.command

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from api.checking import row_of
 from api.keys import Scope
 from api.problems import Json
 from api.routes.guard import KEYED, guarded, problems
-from validator import Stage, Status, classify, parse_text
-from validator.verdict import sentence
+from validator import Stage, explained
 
 router = APIRouter(route_class=guarded(Scope.VALIDATE), dependencies=KEYED, tags=["addresses"])
 
@@ -46,21 +46,4 @@ async def explain(
     stage: Annotated[Stage, Query(description="The command it answers.")] = Stage.RCPT,
 ) -> Response:
     """Asks nobody; reads the reply by the validator's rules."""
-    said = parse_text(reply)
-    finding = classify(said, stage=stage, mx=mx)
-    return Json(
-        {
-            "status": finding.status.label,
-            "valid": finding.status is Status.VALID,
-            "details": sentence(finding.reason, finding.status),
-            "verdict": finding.status.value,
-            "reason": finding.reason,
-            "confidence": finding.confidence,
-            "code": said.code or None,
-            "enhanced": said.enhanced or None,
-            "stage": stage.value,
-            "mx_host": mx or None,
-            "rule": finding.rule,
-            "source": finding.source,
-        }
-    )
+    return Json(row_of(explained(reply, stage=stage, mx=mx)))
