@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -27,9 +26,7 @@ from api.routes import explain, health, jobs, metrics, telegram, validate
 from api.service import Service
 from api.team import find_team
 from validator import ConfigError, Settings, Validator, load_config
-
-ALLOW_PRIVATE = "OUTREACH_ALLOW_PRIVATE"
-"""Environment variable for labs: lets the validator dial private addresses, as a lab's are."""
+from validator.settings import as_allowed
 
 OpenJobs = Callable[[Config, Validator], AbstractAsyncContextManager[Jobs]]
 
@@ -60,7 +57,7 @@ def create_app(
         config: Where it listens and what it uses.
         open_jobs: Opens the job store; this machine's own if nothing else is said.
         keyring: Instead of the keys file of the configuration.
-        environ: See `ALLOW_PRIVATE` and `notifier.credentials`.
+        environ: See `validator.settings.ALLOW_PRIVATE` and `notifier.credentials`.
 
     Raises:
         ConfigurationError: the keys or the validator's settings cannot be used.
@@ -116,7 +113,7 @@ def validator_settings(config: Config, environ: Mapping[str, str]) -> Settings:
         settings = load_config(config.validator) if config.validator else Settings()
     except ConfigError as error:
         raise ConfigurationError(str(error)) from None
-    return replace(settings, allow_private=True) if environ.get(ALLOW_PRIVATE) == "1" else settings
+    return as_allowed(settings, environ)
 
 
 def release() -> str:

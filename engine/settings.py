@@ -14,10 +14,7 @@ from engine.pace import Pace
 from engine.worker import Manner
 from validator import ConfigError as ValidatorConfigError
 from validator import Settings, load_config
-from validator.settings import parse_endpoint
-
-ALLOW_PRIVATE = "OUTREACH_ALLOW_PRIVATE"
-"""Environment variable: `1` lets a node dial private addresses; for a lab only."""
+from validator.settings import as_allowed, parse_endpoint
 
 Times = TypeVar("Times", Pace, Manner)
 
@@ -91,9 +88,7 @@ def load_working(path: Path, environ: Mapping[str, str] | None = None) -> Workin
     variables = os.environ if environ is None else environ
 
     def build(data: dict[str, Any]) -> Working:
-        settings = load_config(Path(_text(data, "validator")))
-        if variables.get(ALLOW_PRIVATE) == "1":
-            settings = replace(settings, allow_private=True)
+        settings = as_allowed(load_config(Path(_text(data, "validator"))), variables)
         return Working(
             node=_text(data, "node"),
             link=_link(data),

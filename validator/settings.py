@@ -5,12 +5,16 @@ from __future__ import annotations
 import ipaddress
 import socket
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from validator.operators import Operators, default_operators
 from validator.transport import Timeouts
+
+ALLOW_PRIVATE = "OUTREACH_ALLOW_PRIVATE"
+"""Environment variable of services: `1` lets them dial private addresses, as a lab's are; for labs only."""
 
 
 class ConfigError(ValueError):
@@ -114,6 +118,11 @@ def with_changes(base: Settings, changes: dict[str, Any]) -> Settings:
     if "helo" in changes and "sender" not in changes and base.sender == f"postmaster@{base.helo}":
         changes = {**changes, "sender": ""}
     return replace(base, **changes)
+
+
+def as_allowed(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """The settings with what the environment allows besides: see `ALLOW_PRIVATE`."""
+    return replace(settings, allow_private=True) if environ.get(ALLOW_PRIVATE) == "1" else settings
 
 
 def load_config(path: Path, base: Settings | None = None) -> Settings:
