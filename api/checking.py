@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Iterable
 from typing import Any
 
 from validator import Stage, Status, Validator, Verdict
+from validator.syntax import domain_of
 
 LATE = "not_in_time"
 
@@ -63,7 +64,7 @@ class _Call:
         self._next_at: dict[str, float] = {}
         domains: dict[str, deque[str]] = {}
         for address in self.unanswered:
-            domains.setdefault(_domain(address), deque()).append(address)
+            domains.setdefault(domain_of(address), deque()).append(address)
         self._waiting.extend(domains.values())
 
     def hand_over(self, now: float) -> None:
@@ -71,7 +72,7 @@ class _Call:
         resting: list[deque[str]] = []
         while self._waiting and len(self._tasks) < self._in_hand:
             domain = self._waiting.popleft()
-            name = _domain(domain[0])
+            name = domain_of(domain[0])
             if self._pause and self._next_at.get(name, now) > now:
                 resting.append(domain)
                 continue
@@ -87,7 +88,7 @@ class _Call:
         """The next verdict, or None when it is time to hand over more or to end."""
         if self._waiting and len(self._tasks) < self._in_hand:
             # There is room, so every domain that waits is resting.
-            until = min(until, *(self._next_at[_domain(domain[0])] for domain in self._waiting))
+            until = min(until, *(self._next_at[domain_of(domain[0])] for domain in self._waiting))
         try:
             async with asyncio.timeout(max(0.0, until - time.monotonic())):
                 task = await self._known.get()
@@ -101,10 +102,6 @@ class _Call:
     def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
-
-
-def _domain(address: str) -> str:
-    return address.rpartition("@")[2].strip().lower()
 
 
 def _late(address: str, seconds: float) -> Verdict:

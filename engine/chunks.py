@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from engine.operators import LEAST, MISC, queue_of, queues
+from validator import syntax
 
 MOST_BYTES = 256 * 1024
 """Of the addresses of a chunk: far below the megabyte that a NATS message may have."""
@@ -47,7 +48,7 @@ class Piece:
 
 def domain_of(address: str) -> str:
     """The domain as far as it can be told without judging the form; empty if there is none."""
-    return address.rpartition("@")[2].strip().lower() if "@" in address else ""
+    return syntax.domain_of(address) if "@" in address else ""
 
 
 def cut(items: Iterable[Item], *, nodes: int, last: bool) -> list[Piece]:

@@ -45,6 +45,11 @@ class SyntaxProblem(ValueError):
     """Not an address; the message is a sentence for people."""
 
 
+def domain_of(address: str) -> str:
+    """What stands behind the last `@`, in lower case, right or wrong; all of it without one."""
+    return address.rpartition("@")[2].strip().lower()
+
+
 def parse_address(raw: str) -> Address:
     """Read an address.
 

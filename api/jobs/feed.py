@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from math import gcd
 
+from validator.syntax import domain_of
 from validator.work import Job as Ticket
 
 # Addresses of one operator with the validator at once, at most.
@@ -134,7 +135,7 @@ class Work:
     def park(self, rows: list[tuple[int, str]], now: float) -> None:
         """Take in what was read."""
         for row, address in rows:
-            domain = address.rpartition("@")[2].strip().lower()
+            domain = domain_of(address)
             name = self._operator_of(domain) or domain
             lane = self._lanes.get(name)
             if lane is None:

@@ -15,6 +15,7 @@ from api.jobs.store import Known, Store, Stored
 from api.jobs.threads import Threads
 from engine.model import Job, JobError, State, StorageBroken, StorageFull
 from validator import Validator, Verdict
+from validator.syntax import domain_of
 
 log = logging.getLogger("api.jobs")
 
@@ -232,7 +233,7 @@ class Runner:
         self._wake.set()
 
     def _learn(self, verdict: Verdict) -> None:
-        domain = verdict.email.rpartition("@")[2].strip().lower()
+        domain = domain_of(verdict.email)
         self._operators[domain] = verdict.operator
         self._operators.move_to_end(domain)
         if len(self._operators) > _REMEMBERED:
