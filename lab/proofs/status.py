@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from lab.proofs.scene import Disproved, Scene
@@ -14,29 +13,25 @@ _OF_THIS_MACHINE = ("disk", "memory")
 """The hosts share this machine's disk and memory, which are not the fleet's to keep."""
 
 
-def nothing_wrong(fleet: Path) -> Callable[[Scene], str]:
-    """The proof for a fleet file: its command, run as an operator runs it, fails nothing.
+def nothing_wrong(scene: Scene) -> str:
+    """The command, run as an operator runs it, fails nothing.
 
     What no host of a lab can know, such as the block lists of the world, it may call unknown.
     """
-
-    def prove(_scene: Scene) -> str:
-        outreach = Path(sys.executable).with_name("outreach")
-        command = [str(outreach), "status", "--json", "--fleet", str(fleet)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        if done.returncode not in (0, 2):
-            raise Disproved(f"exit {done.returncode}: {done.stderr.strip()}")
-        report = json.loads(done.stdout)
-        wrong = [
-            f"{found['host']} {found['check']} {found['about']}: {found['says']}"
-            for found in report["findings"]
-            if found["check"] not in _OF_THIS_MACHINE
-            and (found["level"] == "failed" or (found["level"], found["weight"]) == ("unknown", "required"))
-        ]
-        if wrong:
-            raise Disproved("; ".join(wrong))
-        summary = report["summary"]
-        counts = ", ".join(f"{count} {level}" for level, count in summary.items())
-        return f"{len(report['hosts'])} hosts, {sum(summary.values())} checks: {counts}"
-
-    return prove
+    outreach = Path(sys.executable).with_name("outreach")
+    command = [str(outreach), "status", "--json", "--fleet", str(scene.fleet)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode not in (0, 2):
+        raise Disproved(f"exit {done.returncode}: {done.stderr.strip()}")
+    report = json.loads(done.stdout)
+    wrong = [
+        f"{found['host']} {found['check']} {found['about']}: {found['says']}"
+        for found in report["findings"]
+        if found["check"] not in _OF_THIS_MACHINE
+        and (found["level"] == "failed" or (found["level"], found["weight"]) == ("unknown", "required"))
+    ]
+    if wrong:
+        raise Disproved("; ".join(wrong))
+    summary = report["summary"]
+    counts = ", ".join(f"{count} {level}" for level, count in summary.items())
+    return f"{len(report['hosts'])} hosts, {sum(summary.values())} checks: {counts}"
