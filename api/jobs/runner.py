@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -81,10 +80,6 @@ class Runner:
         self._stopping = True
         self._unwritten.set()
         await asyncio.gather(self._writing, *self._asking, return_exceptions=True)
-        with suppress(StorageFull, StorageBroken):
-            while batch := self._known[:_WRITE]:  # what became known after the last write had ended
-                await self._keep(batch)
-                del self._known[: len(batch)]
         if self._known:
             log.warning("%d verdicts could not be kept and will be asked for again", len(self._known))
 
@@ -225,6 +220,8 @@ class Runner:
     # --- verdicts in ------------------------------------------------------------------------------
 
     def _answered(self, work: Work, row: int, verdict: Verdict) -> None:
+        if self._writing.done():
+            return  # too late to be written: asked again at the next start, like all that is on its way
         work.settled(row, self._loop.time())
         if verdict.operator:
             self._learn(verdict)
