@@ -23,6 +23,17 @@ from tests.validator.servers import PORT, World
 ALL = ",".join(scope.value for scope in Scope)
 
 
+def rest(line: socket.socket) -> bytes:
+    """Everything until the service closes."""
+    said = b""
+    try:
+        while chunk := line.recv(65_536):
+            said += chunk
+    except ConnectionResetError:
+        pass
+    return said
+
+
 class Running:
     """One `outreach-api serve`.
 

@@ -17,7 +17,7 @@ import pytest
 from api.app import create_app
 from api.config import Config
 from api.keys import Key, Keyring, Scope
-from tests.api.running import Running, until
+from tests.api.running import Running, rest, until
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
@@ -168,12 +168,7 @@ def test_unknown_paths_methods_and_types_are_problems_too(client: httpx.Client) 
 def test_what_is_no_http_gets_a_problem_and_the_end(sent: bytes, service: Running) -> None:
     with service.connect() as line:
         line.sendall(sent)
-        said = b""
-        try:
-            while chunk := line.recv(65_536):
-                said += chunk
-        except ConnectionResetError:
-            pass
+        said = rest(line)
     head, _, body = said.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
     assert b"application/problem+json" in head

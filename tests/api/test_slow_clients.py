@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.api.running import Running
+from tests.api.running import Running, rest
 
 
 @pytest.fixture
@@ -25,17 +25,6 @@ def hurried(own: Running) -> Running:
     }
     own.start()
     return own
-
-
-def rest(line: socket.socket) -> bytes:
-    """Everything until the service closes."""
-    said = b""
-    try:
-        while chunk := line.recv(65_536):
-            said += chunk
-    except ConnectionResetError:
-        pass
-    return said
 
 
 def _read_to_the_end(line: socket.socket) -> None:

@@ -3,49 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from api.jobs import Job, LocalJobs
-from tests.validator.servers import PORT, Mx, World
-from validator import Settings, Timeouts, Validator
-from validator.operators import lifted_operators
+from tests.validator.conftest import settings_for, world
+from tests.validator.servers import Mx, World
+from validator import Settings, Validator
 
-QUICK = Timeouts(connect=2, banner=1.5, command=1.5, goodbye=1)
+__all__ = ["settings_for", "world"]
+
 # Addresses of this room's servers; the validator's tests have others.
 NET = "127.0.45"
 
 
-@pytest.fixture
-def world() -> Iterator[World]:
-    with World() as made:
-        yield made
-
-
-def settings_for(world: World, **changes: Any) -> Settings:
-    """Reach the world at full speed, without returns or waits unless asked for."""
-    usual: dict[str, Any] = {
-        "helo": "probe.test",
-        "resolver": world.resolver,
-        "smtp_port": PORT,
-        "allow_private": True,
-        "rate_limit": 0.0,
-        "greylist_delays": (),
-        "patience": 0.0,
-        "timeouts": QUICK,
-        "operators": lifted_operators(),
-    }
-    return Settings(**{**usual, **changes})
-
-
-def serve(world: World, domains: int, **server: Any) -> list[Mx]:
+def serve(place: World, domains: int, **server: Any) -> list[Mx]:
     """Exchangers for d0.test, d1.test and so on, where every user with an even number exists."""
     return [
-        world.domain(f"d{n}.test", f"{NET}.{n + 1}", Mx(rcpt=even_exist, **server)) for n in range(domains)
+        place.domain(f"d{n}.test", f"{NET}.{n + 1}", Mx(rcpt=even_exist, **server)) for n in range(domains)
     ]
 
 
