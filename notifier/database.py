@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _VERSION = 1
@@ -65,7 +65,11 @@ class Database:
         self.path = path
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            # Never open and close a file that is there: POSIX drops all locks a process has on a file when it
+            # closes any descriptor of it, and those of SQLite's open connections are such locks.
+            # https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             self.connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
             raise OutboxError(f"outbox {path}: {_reason(error)}") from None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -27,6 +29,21 @@ def test_sent_texts_and_files_are_not_kept(post: Post, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "state/outbox.sqlite3")) as connection:
         assert connection.execute("SELECT text, attachment FROM message").fetchall() == [("", None)]
         assert connection.execute("SELECT count(*) FROM attachment").fetchone() == (0,)
+
+
+def test_another_process_that_looks_into_the_outbox_takes_nothing_from_it(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.sqlite3"
+    look = (
+        "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('SELECT * FROM bot'); db.close()"
+    )
+    with closing(Outbox(path)) as ours, closing(Outbox(path)):
+        for count in range(1, 4):
+            ours.put(Envelope("5", "e", DAY), Letter((Part(Method.TEXT, "text"),)), 0.0)
+            # The last to close an SQLite file removes its log: this one must not be the last.
+            subprocess.run([sys.executable, "-c", look, str(path)], check=True)
+            assert path.with_name("outbox.sqlite3-wal").exists()
+            with closing(sqlite3.connect(path)) as other:
+                assert other.execute("SELECT count(*) FROM message").fetchone() == (count,)
 
 
 def test_old_entries_are_forgotten_the_unsent_ones_last(post: Post) -> None:
