@@ -38,6 +38,12 @@ class Judge:
         """Nobody knows."""
         return Finding(self.host, self.check, about, Level.UNKNOWN, self.weight, says, advice)
 
+    def measured(self, says: str, advice: str, about: str = "", *, failed: bool, warning: bool) -> Finding:
+        """A figure against its two limits, the worse first; the advice is for whoever is over one."""
+        if failed:
+            return self.failed(says, advice, about)
+        return self.warning(says, advice, about) if warning else self.ok(says, about)
+
 
 def required(subject: Subject, check: str) -> Judge:
     """A judge of something that mail needs."""

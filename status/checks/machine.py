@@ -32,12 +32,9 @@ def disk(subject: Subject) -> Iterator[Finding]:
         what, left = min(shares.items(), key=lambda item: item[1])
         says = f"{left:.0%} of {what} left, {found.free / 1e9:.1f} GB"
         advice = f"See what grows: `du -xh --max-depth=2 {found.mount}`."
-        if left < DISK_FAILED:
-            yield judge.failed(says, advice, found.mount)
-        elif left < DISK_WARNING:
-            yield judge.warning(says, advice, found.mount)
-        else:
-            yield judge.ok(says, found.mount)
+        yield judge.measured(
+            says, advice, found.mount, failed=left < DISK_FAILED, warning=left < DISK_WARNING
+        )
 
 
 def _share(free: int, used: int) -> float:
@@ -54,12 +51,7 @@ def memory(subject: Subject) -> Iterator[Finding]:
     left = facts.memory.available / facts.memory.total
     says = f"{left:.0%} of {facts.memory.total / 2**30:.1f} GiB available"
     advice = "See what holds it: `ps aux --sort=-rss | head`."
-    if left < MEMORY_FAILED:
-        yield judge.failed(says, advice)
-    elif left < MEMORY_WARNING:
-        yield judge.warning(says, advice)
-    else:
-        yield judge.ok(says)
+    yield judge.measured(says, advice, failed=left < MEMORY_FAILED, warning=left < MEMORY_WARNING)
 
 
 def queue(subject: Subject) -> Iterator[Finding]:
@@ -71,12 +63,12 @@ def queue(subject: Subject) -> Iterator[Finding]:
     found = facts.queue
     says = f"{found.mails} mails, the oldest {span(found.oldest)}" if found.mails else "empty"
     advice = "See who refuses: `postqueue -j`, and `journalctl -u postfix | grep deferred`."
-    if found.mails > QUEUE_FAILED or found.oldest > QUEUE_STUCK:
-        yield judge.failed(says, advice)
-    elif found.mails > QUEUE_WARNING or found.oldest > QUEUE_OLD:
-        yield judge.warning(says, advice)
-    else:
-        yield judge.ok(says)
+    yield judge.measured(
+        says,
+        advice,
+        failed=found.mails > QUEUE_FAILED or found.oldest > QUEUE_STUCK,
+        warning=found.mails > QUEUE_WARNING or found.oldest > QUEUE_OLD,
+    )
 
 
 def updates(subject: Subject) -> Iterator[Finding]:
