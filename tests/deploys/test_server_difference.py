@@ -12,6 +12,7 @@ from deploys.plan import Action, Consent, Kind
 from deploys.wanted import wanted
 from deploys.world import Facts, Firewall, Held, Rented, Server, SshKey, Wanted
 from inventory import Allocation
+from inventory.model import Orchestrator
 from tests.deploys.fleets import allocation, facts, fleet_text, price
 
 
@@ -175,7 +176,13 @@ def test_a_key_that_left_the_file_goes_and_one_of_others_stays(fleet: Allocation
     ]
 
 
+def with_n8n(fleet: Allocation) -> Orchestrator:
+    """The orchestrator with everything it can be made ready for, so that every rule is there."""
+    return fleet.fleet.orchestrator.model_copy(update={"services": ("n8n",)})
+
+
 def test_a_firewall_with_other_rules_is_set_right(fleet: Allocation) -> None:
+    fleet = replace(fleet, fleet=fleet.fleet.model_copy(update={"orchestrator": with_n8n(fleet)}))
     goal = wanted(fleet, facts(fleet))
     open_wall: Firewall = replace(goal.firewalls[0], rules=("tcp 22 0.0.0.0/0",))
     changes = compare(replace(as_wanted(goal), firewalls=(Held(open_wall, "1", owned=True),)), goal).changes
