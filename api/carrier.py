@@ -13,8 +13,9 @@ from contextlib import asynccontextmanager
 
 from api.config import WorkerTable
 from engine.link import Link
+from engine.manner import Manner
 from engine.together import wait
-from engine.worker import Manner, Worker
+from engine.worker import Worker
 from validator import Settings, Validator
 
 log = logging.getLogger("api.carrier")

@@ -119,7 +119,8 @@ BODY = {
                     "properties": {"file": {"type": "string", "format": "binary"}},
                     "required": ["file"],
                     "additionalProperties": False,
-                }
+                },
+                "example": {"file": "someone@example.com\nother@example.com\n"},
             },
             **{
                 kind: {"schema": {"type": "string"}, "example": example}
