@@ -15,7 +15,7 @@ import pytest
 
 from api.config import load_config as load_api_config
 from deploys.base import services as base
-from deploys.base.settings import Settings
+from deploys.base.settings import Settings, settings
 from deploys.mail.mailboxes import mailboxes
 from deploys.mail.services import MailServices, births, mail_services
 from deploys.operations import render
@@ -27,7 +27,7 @@ from deploys.tools.services import tool_services
 from deploys.tools.telegram import Telegram, telegram
 from engine.settings import load_coordination
 from notifier import ConfigurationError
-from tests.deploys.nodes.samples import node
+from tests.deploys.nodes.samples import host_data, node
 from validator import load_config as load_validator_config
 
 TEMPLATES = Path(__file__).parents[3] / "templates"
@@ -299,14 +299,14 @@ def test_the_orchestrators_service_has_a_key_for_each_of_its_callers() -> None:
 
 
 def test_nats_knows_each_host_by_its_public_key_and_gives_a_node_its_own_subjects_alone() -> None:
-    hub = node(role="orchestrator", domains=[])
+    hub = settings(host_data("hub", "198.18.1.1", role="orchestrator"))
     accounts = content(hub, "/etc/nats/accounts.conf")
     for name in ("n1", "n2"):
         (line,) = [line for line in accounts.splitlines() if CREDENTIALS.identity(name).public in line]
         assert f"outreach.verdict.{name}" in line
         assert "outreach.verdict.n2" not in line or name == "n2"
     main = content(hub, "/etc/nats-server.conf")
-    assert '"198.18.2.1:4222"' in main
+    assert '"198.18.1.1:4222"' in main
     assert 'http: "127.0.0.1:8222"' in main
     assert "cert_file" in main
 
