@@ -21,6 +21,7 @@ app.command("cli.provision:plan", name="plan")
 app.command("cli.provision:apply", name="apply")
 app.command("cli.tools:app", name="tools")
 app.command("cli.status:status", name="status")
+app.command("cli.validate:app", name="validate")
 app.command("cli.rehearse:rehearse", name="rehearse")
 
 
