@@ -50,10 +50,15 @@ class Hub:
         allocation = allocate(read_fleet(fleet))
         server, self._known_hosts = allocation.orchestrator, known_hosts_file(fleet)
         try:
-            self._address = addresses(allocation, self._known_hosts)[server.name]
             self._key = caller_key(root_secret(), CALLER, server.fqdn)
+            known = addresses(allocation, self._known_hosts)
         except (SecretError, HostsError) as error:
             raise HubError(str(error)) from None
+        if server.name not in known:
+            raise HubError(
+                f"no address of {server.name} is known in {self._known_hosts}: `outreach apply` writes it there"
+            )
+        self._address = known[server.name]
         self._name = server.name
         self._tunnel: subprocess.Popen[str] | None = None
 

@@ -71,6 +71,10 @@ def bulk(
                 job = hub.send(path, body, headers)
         except OSError as error:
             fail(f"{source}: {error.strerror or error}")
+        except KeyboardInterrupt:
+            fail(
+                "stopped while the list was handed in: `outreach validate jobs` says whether it was accepted"
+            )
         return _fetch(hub, job, output, ordered=ordered, as_json=as_json)
 
 

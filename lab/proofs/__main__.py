@@ -14,10 +14,10 @@ from pathlib import Path
 
 import dns.resolver
 
-from deploys.secrets import account_password, root_secret
+from deploys.secrets import account_password, caller_key, root_secret
 from inventory import Allocation, allocate, load_fleet
 from lab import open_world
-from lab.proofs import Proof, mail, refusals, rollback, run_proofs, status, tools
+from lab.proofs import Proof, fleet, mail, refusals, rollback, run_proofs, status, tools
 from lab.proofs import dns as dns_proofs
 from lab.proofs.scene import Mailbox, Scene
 
@@ -35,23 +35,28 @@ PROOFS = [
     Proof("A and PTR of every node agree", dns_proofs.addresses_agree),
     Proof("DKIM keys in DNS are the keys on disk", dns_proofs.dns_matches_keys),
     Proof("every node validates DNSSEC", dns_proofs.nodes_validate),
-    Proof("both units of every node run hardened", tools.units_are_hardened),
+    Proof("our units, and NATS, run hardened on every host", tools.units_are_hardened),
     Proof("every node tells real addresses from others, and says goodbye", tools.verdicts_are_right),
     Proof("a message given to a node reaches the team", tools.messages_reach_the_team),
     Proof("the REST service is open to the orchestrator alone", tools.service_is_closed_to_others),
     Proof("the REST service does nothing without the right key", tools.keys_are_asked_for),
+    Proof("a list given to the fleet is carried by several nodes", fleet.list_is_carried),
+    Proof("the orchestrator answers for addresses that its nodes ask", fleet.short_list_is_answered),
+    Proof("a node's identity is refused what is not its own", fleet.identities_are_bound),
     Proof("status finds nothing wrong", status.nothing_wrong),
     Proof("with the signer stopped nothing leaves unsigned", refusals.nothing_leaves_unsigned, alone=True),
+    Proof("kill -9 and restarts in mid-job lose nothing", fleet.nothing_is_lost, alone=True),
+    Proof("the engine is small in the orchestrator's memory", fleet.engine_is_small, alone=True),
     Proof(
         "a release that cannot run is taken back, unnoticed", rollback.broken_release_rolls_back, alone=True
     ),
 ]
 
 
-def build_scene(state: Path, fleet: Path) -> Scene:
-    """The scene of a fleet in a lab that is up."""
+def build_scene(state: Path, file: Path) -> Scene:
+    """The scene of the fleet of a file, in a lab that is up."""
     lab = open_world(state)
-    allocation = allocate(load_fleet(fleet))
+    allocation = allocate(load_fleet(file))
     secret = root_secret(os.environ)
 
     def run(host: str, argv: list[str], *, timeout: float = 120) -> str:
@@ -64,9 +69,10 @@ def build_scene(state: Path, fleet: Path) -> Scene:
         selectors={home.domain: allocation.fleet.dkim.selector for home in allocation.homes},
         far=lab.far_side,
         run=run,
-        fleet=fleet,
+        fleet=file,
         orchestrator=allocation.orchestrator.name,
         telegram=os.environ["TELEGRAM_BASE_URL"],
+        key=caller_key(secret, "n8n", allocation.orchestrator.fqdn),
     )
 
 

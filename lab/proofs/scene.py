@@ -63,6 +63,7 @@ class Scene:
         fleet: the fleet file.
         orchestrator: label of the host whose programs use the nodes' REST service.
         telegram: where the emulated Telegram is.
+        key: n8n's, to the orchestrator's own REST service.
         stranger: label of a host that is neither operator nor orchestrator.
         receiver: label of the receiving host.
     """
@@ -75,6 +76,7 @@ class Scene:
     fleet: Path
     orchestrator: str
     telegram: str
+    key: str
     stranger: str = "stranger"
     receiver: str = "mx"
 

@@ -25,6 +25,7 @@ from lab.proofs.scene import Disproved, Scene, wait_until
 from lab.proofs.sessions import all_over, polite_probes
 
 UNITS = ("outreach-api.service", "outreach-notifier.service")
+ORCHESTRATOR_UNITS = ("outreach-coordinator.service", "nats-server.service")
 EXPOSURE_LIMIT = 3.0
 PORT = 8025
 PROBLEM = "application/problem+json"  # RFC 9457
@@ -33,11 +34,11 @@ Json = dict[str, Any]
 
 
 def units_are_hardened(scene: Scene) -> str:
-    """Both units run on every node, each under the limit by systemd's own judgement."""
+    """Our units run on every host, and NATS, each under the limit by systemd's own judgement."""
     seen = []
-    for host in scene.nodes:
-        label = Scene.label(host)
-        for unit in UNITS:
+    hosts = {Scene.label(host): UNITS for host in scene.nodes}
+    for label, units in {**hosts, scene.orchestrator: (*UNITS, *ORCHESTRATOR_UNITS)}.items():
+        for unit in units:
             state = scene.run(label, ["sh", "-c", f"systemctl is-active {unit} || true"]).strip()
             if state != "active":
                 raise Disproved(f"{label}: {unit} is {state}")

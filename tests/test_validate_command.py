@@ -1,0 +1,117 @@
+"""`outreach validate`: what it writes, what it says, and that it ends in one line where it cannot go on."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import app
+from cli.results import Results, ResultsError
+from cli.validate import standing
+from validator import Stage, Status, Verdict
+
+FLEET = Path(__file__).parents[1] / "rehearsal.yaml"
+
+
+def row(seq: int, place: int, email: str, details: str = "Fine.") -> dict[str, Any]:
+    """A line of `/jobs/{id}/results`."""
+    found = Verdict(email, Status.VALID, "accepted", details, 0.95, Stage.RCPT).to_dict()
+    found["verdict"], found["status"] = found["status"], found.pop("label")
+    return {"seq": seq, "row": place, **found}
+
+
+ROWS = [row(1, 3, "c@a.test"), row(2, 1, "a@a.test", 'Two\nlines, and "quotes"'), row(3, 2, "b\n@a.test")]
+
+
+@pytest.mark.parametrize(("ordered", "places"), [(False, [3, 1, 2]), (True, [1, 2, 3])])
+def test_results_are_written_as_they_come_or_in_the_order_of_the_list(
+    tmp_path: Path, ordered: bool, places: list[int]
+) -> None:
+    emails = {1: "a@a.test", 2: "b\n@a.test", 3: "c@a.test"}
+    for name in ("out.csv", "out.jsonl"):
+        with Results(tmp_path / name, 3, ordered=ordered) as results:
+            for each in ROWS:
+                results.add(each)
+            assert (results.count, results.last) == (3, 3)
+    with (tmp_path / "out.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [(int(found["row"]), found["email"]) for found in table] == [(n, emails[n]) for n in places]
+    assert {(found["status"], found["label"], found["valid"]) for found in table} == {
+        ("VALID", "Valid", "true")
+    }
+    objects = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [(found["row"], found["email"]) for found in objects] == [(n, emails[n]) for n in places]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "out.jsonl"]
+
+
+def test_an_interrupted_run_leaves_no_half_ordered_file(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with Results(tmp_path / "out.csv", 3, ordered=True) as results:
+            results.add(ROWS[0])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match=r"must end in \.csv or \.jsonl"):
+        Results(tmp_path / "out.txt", 1, ordered=False)
+    with (
+        pytest.raises(ResultsError, match="cannot be written: No such file"),
+        Results(tmp_path / "no" / "out.csv", 1, ordered=False),
+    ):
+        pass
+
+
+def test_a_verdict_is_read_as_it_was_written() -> None:
+    verdict = Verdict(
+        "a@a.test", Status.FULL, "over_quota", "Full.", 0.9, Stage.RCPT, 552, "5.2.2", "mx.a.test"
+    )
+    assert Verdict.from_dict(verdict.to_dict()) == verdict
+
+
+def test_a_person_sees_how_far_a_job_is_and_what_keeps_it() -> None:
+    job = {"id": "0" * 32, "state": "RUNNING", "done": 1200, "total": 20000, "rate": 12.34}
+    job |= {"eta_seconds": 3725.0, "counts": {"VALID": 800, "CATCH_ALL": 400}}
+    job |= {"cooling": ["google", "yahoo"], "error": "n1: disk full"}
+    assert standing(job).splitlines() == [
+        f"{'0' * 32} RUNNING  1,200 of 20,000  12.3/s, 1:02:05 left",
+        "VALID 800  CATCH_ALL 400",
+        "in cool-down: google, yahoo",
+        "n1: disk full",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "secret", "said"),
+    [
+        (["bulk", "no-list.csv", "-o", "out.csv"], "0" * 32, "no address"),
+        (["jobs"], "", "OUTREACH_SECRET is not set"),
+        (["bulk", "list.txt", "-o", "taken.csv"], "0" * 32, "taken.csv exists; --overwrite begins anew"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    words: list[str],
+    secret: str,
+    said: str,
+    *,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OUTREACH_SECRET", secret)
+    (tmp_path / "list.txt").write_text("a@a.test\n")
+    (tmp_path / "taken.csv").write_text("")
+    with pytest.raises(SystemExit) as ended:
+        app(["validate", *words, "--fleet", str(FLEET)], exit_on_error=False)
+    assert ended.value.code == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert said in lines[0]
