@@ -11,6 +11,7 @@ from deploys.orchestrator.credentials import Credentials
 from deploys.orchestrator.memory import MemoryGib
 from deploys.orchestrator.services import OrchestratorServices, orchestrator_services
 from deploys.secrets import root_secret
+from deploys.tools.telegram import telegram
 
 
 @deploy("orchestrator")
@@ -22,7 +23,11 @@ def orchestrator(current: Settings) -> None:
     """
     wanted = OrchestratorServices()
     if current.orchestrator:
-        wanted = orchestrator_services(current, host.get_fact(MemoryGib), Credentials(root_secret()))
+        wanted = orchestrator_services(
+            current, host.get_fact(MemoryGib), Credentials(root_secret()), telegram().base_url
+        )
     # What keeps n8n's state is up before n8n is.
     configure(name="PostgreSQL", service=wanted.postgresql)
     configure(name="Valkey", service=wanted.valkey)
+    # Last: it looks whether it could back up what is there.
+    configure(name="Backups", service=wanted.backups)

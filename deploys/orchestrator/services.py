@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from deploys.base.settings import Settings
 from deploys.operations.configuration import Service
-from deploys.orchestrator import postgresql, valkey
+from deploys.orchestrator import backups, postgresql, valkey
 from deploys.orchestrator.credentials import Credentials
 
 
@@ -16,6 +16,7 @@ class OrchestratorServices:
 
     postgresql: Service | None = None
     valkey: Service | None = None
+    backups: Service | None = None
 
 
 def packages(host: Settings) -> tuple[str, ...]:
@@ -25,13 +26,16 @@ def packages(host: Settings) -> tuple[str, ...]:
     return (*postgresql.PACKAGES, *(valkey.PACKAGES if "n8n" in host.orchestrator.services else ()))
 
 
-def orchestrator_services(host: Settings, memory_gib: int, credentials: Credentials) -> OrchestratorServices:
+def orchestrator_services(
+    host: Settings, memory_gib: int, credentials: Credentials, telegram_url: str = ""
+) -> OrchestratorServices:
     """Decide the orchestrator's services.
 
     Args:
         host: a host of any role.
         memory_gib: its memory.
         credentials: asked only on the orchestrator.
+        telegram_url: a local Bot API server; empty for Telegram's.
     """
     if host.orchestrator is None:
         return OrchestratorServices()
@@ -39,4 +43,5 @@ def orchestrator_services(host: Settings, memory_gib: int, credentials: Credenti
     return OrchestratorServices(
         postgresql=postgresql.postgresql(memory_gib, credentials),
         valkey=valkey.valkey(credentials) if n8n else None,
+        backups=backups.backups(host, credentials, telegram_url),
     )
