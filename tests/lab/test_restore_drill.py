@@ -16,6 +16,7 @@ import pytest
 from deploys.tools.build import build
 from deploys.tools.release import read_release
 from lab import Lab
+from tests.lab.conftest import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 FLEET = """
@@ -52,9 +53,9 @@ class Drill:
 
     def hetzner(self, *words: str) -> object:
         """What the provider answers to curl."""
-        token = {**self.env, "AUTHORIZATION": f"Authorization: Bearer {self.env['HCLOUD_TOKEN']}"}
-        endpoint, *options = words[0], *words[1:]
-        argv = ["curl", "-s", "-H", token["AUTHORIZATION"], *options, self.env["HCLOUD_ENDPOINT"] + endpoint]
+        path, *options = words
+        argv = ["curl", "-s", "-H", f"Authorization: Bearer {self.env['HCLOUD_TOKEN']}", *options]
+        argv.append(self.env["HCLOUD_ENDPOINT"] + path)
         return json.loads(self._run(argv).stdout or "{}")
 
     def hub(self, script: str) -> str:
@@ -119,6 +120,6 @@ def destroy_the_orchestrator(drill: Drill) -> None:
     assert isinstance(found, dict)
     (server,) = found["servers"]
     drill.hetzner(f"/servers/{server['id']}", "-X", "DELETE")
-    assert "hub" not in drill.lab.hosts.names()
+    wait_for(lambda: "hub" not in drill.lab.hosts.names())
     pins = drill.file.with_suffix(".known_hosts")
     pins.write_text(re.sub(r"(?m)^hub\.infra\.example,.*\n", "", pins.read_text()))
