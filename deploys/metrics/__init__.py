@@ -5,30 +5,12 @@ from __future__ import annotations
 from pyinfra.api.deploy import deploy
 from pyinfra.context import host
 
-from deploys import pki
 from deploys.base.settings import Settings
 from deploys.metrics.disk import DiskGib
 from deploys.metrics.services import MetricServices, metric_services
 from deploys.operations.service import configure
-from deploys.secrets import api_key, root_secret
+from deploys.tools import Derived
 from deploys.tools.telegram import telegram
-
-
-class _Derived:
-    """What this host is given, derived from the root secret."""
-
-    def __init__(self, current: Settings) -> None:
-        self.host = current
-
-    def authority(self) -> str:
-        return pki.authority(root_secret(), self.host.infra_domain)
-
-    def certificate(self) -> pki.HostCertificate:
-        here = self.host
-        return pki.host_certificate(root_secret(), here.infra_domain, here.fqdn, here.ipv4)
-
-    def api_key(self, fqdn: str) -> str:
-        return api_key(root_secret(), fqdn)
 
 
 @deploy("metrics")
@@ -40,7 +22,7 @@ def metrics(current: Settings) -> None:
     """
     # Only the orchestrator has a database of figures, whose share of the disk it is.
     disk_gib = host.get_fact(DiskGib) if current.orchestrator else 0
-    wanted: MetricServices = metric_services(current, disk_gib, _Derived(current), telegram())
+    wanted: MetricServices = metric_services(current, disk_gib, Derived(current), telegram())
     configure(name="Mail counters", service=wanted.counters)
     configure(name="Certificates' days", service=wanted.certificates)
     configure(name="Exporter", service=wanted.exporter)

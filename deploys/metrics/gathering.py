@@ -9,7 +9,7 @@ from deploys.base.settings import Settings
 from deploys.metrics.jobs import Job, Target, scrape_configs
 from deploys.operations.configuration import File, Service
 from deploys.operations.render import render
-from deploys.pki import HostCertificate
+from deploys.pki import Trust
 from deploys.tools.telegram import Telegram
 from notifier import ConfigurationError
 
@@ -25,14 +25,14 @@ _LOOPBACK = "127.0.0.1"
 class Secrets(Protocol):
     """What is derived from the root secret."""
 
-    def authority(self) -> str:
-        """The fleet's CA certificate, PEM."""
-
-    def certificate(self) -> HostCertificate:
-        """This host's."""
+    def trust(self) -> Trust:
+        """The fleet's authority and this host's certificate."""
 
     def api_key(self, fqdn: str) -> str:
         """The orchestrator's key to a node's REST service."""
+
+    def caller_key(self, caller: str) -> str:
+        """A caller's key to the orchestrator's own service."""
 
 
 def prometheus(host: Settings, disk_gib: int, secrets: Secrets) -> Service:
@@ -43,7 +43,7 @@ def prometheus(host: Settings, disk_gib: int, secrets: Secrets) -> Service:
         disk_gib: size of its disk, of which a tenth may be filled: databases and backups live there too.
         secrets: of the fleet and this host.
     """
-    own = secrets.certificate()
+    trust = secrets.trust()
     default = File(
         "/etc/default/prometheus",
         render("prometheus/default", days=RETENTION_DAYS, gib=max(1, disk_gib // 10)),
@@ -59,9 +59,9 @@ def prometheus(host: Settings, disk_gib: int, secrets: Secrets) -> Service:
             File(f"{_FOLDER}/scrape/hosts.yml", scrape_configs(host_jobs(host))),
             _secret(f"{_FOLDER}/scrape/api.yml", scrape_configs(api_jobs(host, secrets))),
             File(f"{_FOLDER}/scrape/own.yml", scrape_configs(own_jobs(host))),
-            File(_CA, secrets.authority()),
-            File(f"{_FOLDER}/scraper/host.crt", own.certificate),
-            _secret(f"{_FOLDER}/scraper/host.key", own.key),
+            File(_CA, trust.authority),
+            File(f"{_FOLDER}/scraper/host.crt", trust.own.certificate),
+            _secret(f"{_FOLDER}/scraper/host.key", trust.own.key),
         ),
         unit="prometheus",
         check=f"promtool check config {_FOLDER}/prometheus.yml >/dev/null",
@@ -85,8 +85,14 @@ def host_jobs(host: Settings) -> tuple[Job, ...]:
 
 
 def api_jobs(host: Settings, secrets: Secrets) -> tuple[Job, ...]:
-    """Each node's REST service, one job a node: each has a key of its own."""
-    return tuple(
+    """Every host's REST service, one job each: each has its own key; the orchestrator's is on loopback."""
+    own = Job(
+        f"api-{host.label}",
+        (Target(host.label, f"{_LOOPBACK}:{API_PORT}"),),
+        bearer=secrets.caller_key("prometheus"),
+        label="api",
+    )
+    nodes = tuple(
         Job(
             f"api-{name}",
             (Target(name, f"{ipv4}:{API_PORT}"),),
@@ -97,6 +103,7 @@ def api_jobs(host: Settings, secrets: Secrets) -> tuple[Job, ...]:
         )
         for name, ipv4 in _nodes(host).items()
     )
+    return (own, *nodes)
 
 
 def own_jobs(host: Settings) -> tuple[Job, ...]:

@@ -70,7 +70,7 @@ def exporter(host: Settings, secrets: Secrets, *, told: bool) -> Service:
         told: there is a bot; without one the notifier's unit does not run and is not looked at.
     """
     name = "prometheus-node-exporter"
-    own = secrets.certificate()
+    trust = secrets.trust()
     folders = (*((COUNTERS,) if host.sends_mail else ()), CERTIFICATES, ADDED)
     place = {"ipv4": host.ipv4, "port": EXPORTER_PORT, "folder": _FOLDER}
     return Service(
@@ -81,9 +81,9 @@ def exporter(host: Settings, secrets: Secrets, *, told: bool) -> Service:
                 f"{_FOLDER}/web.yml",
                 render("exporter/web.yml", folder=_FOLDER, client=host.orchestrator_ipv4),
             ),
-            File(f"{_FOLDER}/ca.crt", secrets.authority()),
-            File(f"{_FOLDER}/host.crt", own.certificate),
-            File(f"{_FOLDER}/host.key", own.key, mode=0o640, group="prometheus", secret=True),
+            File(f"{_FOLDER}/ca.crt", trust.authority),
+            File(f"{_FOLDER}/host.crt", trust.own.certificate),
+            File(f"{_FOLDER}/host.key", trust.own.key, mode=0o640, group="prometheus", secret=True),
             File(f"/etc/systemd/system/{name}.service.d/outreach.conf", render("exporter/unit.conf")),
         ),
         unit=name,

@@ -24,10 +24,9 @@ Figures = Counter[tuple[str, ...]]
 
 
 def everything_is_gathered(scene: Scene) -> str:
-    """Prometheus reaches every host's exporter, every node's REST service, and what is beside it."""
+    """Prometheus reaches every host's exporter, every REST service, and what is beside it."""
     hosts = {scene.orchestrator, *(Scene.label(host) for host in scene.nodes)}
-    nodes = hosts - {scene.orchestrator}
-    wanted = {("host", host) for host in hosts} | {("api", node) for node in nodes}
+    wanted = {(job, host) for job in ("host", "api") for host in hosts}
     wanted |= {("prometheus", scene.orchestrator), ("alertmanager", scene.orchestrator)}
     found: dict[tuple[str, str], str] = {}
 

@@ -19,7 +19,7 @@ from notifier import ConfigurationError
 from tests.deploys.nodes.samples import host_data, node
 from tests.deploys.nodes.test_services import TELEGRAM, Derived
 
-SECRETS = ("PRIVATE KEY", "1:token", "-100", "key-to-")
+SECRETS = ("PRIVATE KEY", "1:token", "-100", "key-to-", "key-of-")
 
 
 def orchestrator(**over: Any) -> Settings:
@@ -83,6 +83,7 @@ def test_every_host_and_every_rest_service_is_asked_and_those_without_an_address
     (hosts,) = host_jobs(hub)
     assert [target.host for target in hosts.targets] == ["hub", "n1", "n3"]
     assert {job.name: job.bearer for job in api_jobs(hub, Derived())} == {
+        "api-hub": "key-of-prometheus",
         "api-n1": "key-to-n1.infra.example",
         "api-n3": "key-to-n3.infra.example",
     }
@@ -103,7 +104,7 @@ def test_promtool_takes_the_jobs_of_700_nodes(tmp_path: Path) -> None:
         ["promtool", "check", "config", config], capture_output=True, text=True, check=False
     )
     assert judged.returncode == 0, judged.stderr
-    assert text.count("job_name") == 1 + 700 + 2
+    assert text.count("job_name") == 1 + 701 + 2
 
 
 def test_the_team_is_told_by_its_bot_and_nobody_without_one() -> None:
