@@ -171,7 +171,7 @@ def test_every_host_has_two_nodes_as_strangers_and_never_itself(
         expected = strangers_each if place.server.role is Role.NODE else min(nodes, 2)
         assert (len(knockers), name in knockers) == (expected, False)
     ports = {port for targets in plan.values() for where, port in targets if where == at["hub"]}
-    assert ports == {22, 8025}
+    assert ports == {22, 8025, 9100}
 
 
 def test_a_door_is_open_to_strangers_if_any_of_them_got_through() -> None:
