@@ -56,7 +56,7 @@ class Hub:
             raise HubError(str(error)) from None
         if server.name not in known:
             raise HubError(
-                f"no address of {server.name} is known in {self._known_hosts}: `outreach apply` writes it there"
+                f"no address of {server.name} in {self._known_hosts}: `outreach apply` writes it there"
             )
         self._address = known[server.name]
         self._name = server.name

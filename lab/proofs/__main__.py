@@ -17,7 +17,7 @@ import dns.resolver
 from deploys.secrets import account_password, caller_key, root_secret
 from inventory import Allocation, allocate, load_fleet
 from lab import open_world
-from lab.proofs import Proof, fleet, mail, refusals, rollback, run_proofs, status, tools
+from lab.proofs import Proof, fleet, mail, metrics, refusals, rollback, run_proofs, status, tools
 from lab.proofs import dns as dns_proofs
 from lab.proofs.scene import Mailbox, Scene
 
@@ -43,7 +43,13 @@ PROOFS = [
     Proof("a list given to the fleet is carried by several nodes", fleet.list_is_carried),
     Proof("the orchestrator answers for addresses that its nodes ask", fleet.short_list_is_answered),
     Proof("a node's identity is refused what is not its own", fleet.identities_are_bound),
+    Proof("Prometheus gathers every host's figures", metrics.everything_is_gathered),
+    Proof("the exporters are open to the orchestrator alone", metrics.exporters_are_closed_to_others),
+    Proof("the exporters tell nothing without its certificate", metrics.exporters_ask_for_a_certificate),
+    Proof("every alert rule is judged", metrics.rules_are_judged),
+    Proof("an alert reaches the team", metrics.alerts_reach_the_team),
     Proof("status finds nothing wrong", status.nothing_wrong),
+    Proof("mail is counted by its domain and operator", metrics.mail_is_counted, alone=True),
     Proof("with the signer stopped nothing leaves unsigned", refusals.nothing_leaves_unsigned, alone=True),
     Proof("kill -9 and restarts in mid-job lose nothing", fleet.nothing_is_lost, alone=True),
     Proof("the engine is small in the orchestrator's memory", fleet.engine_is_small, alone=True),
