@@ -107,10 +107,11 @@ def test_what_cannot_be_done_is_said_in_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OUTREACH_SECRET", secret)
+    (tmp_path / "fleet.yaml").write_text(FLEET.read_text())
     (tmp_path / "list.txt").write_text("a@a.test\n")
     (tmp_path / "taken.csv").write_text("")
     with pytest.raises(SystemExit) as ended:
-        app(["validate", *words, "--fleet", str(FLEET)], exit_on_error=False)
+        app(["validate", *words, "--fleet", "fleet.yaml"], exit_on_error=False)
     assert ended.value.code == 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
