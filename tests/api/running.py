@@ -120,10 +120,15 @@ class Running:
         """Its log."""
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self.process is not None
+        return self.process.pid
+
     def resident(self) -> int:
         """Bytes of memory."""
-        assert self.process is not None
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        status = Path(f"/proc/{self.pid}/status").read_text()
         found = re.search(r"VmRSS:\s+(\d+) kB", status)
         assert found is not None
         return int(found[1]) * 1024
