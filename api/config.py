@@ -80,6 +80,7 @@ class Config(BaseModel):
         allow_plain_http: Serve without TLS on an address that is not loopback, because the network between is
             trusted as this machine is: a container's own network, a tunnel.
         validator: The validator's configuration, see docs/validator.md; without one its defaults hold.
+        reports: Directory of reports that others write as NAME.json, for `GET /reports/NAME`.
         log_addresses: Log each address checked with its verdict.
     """
 
@@ -92,6 +93,7 @@ class Config(BaseModel):
     tls_key: Path | None = None
     allow_plain_http: bool = False
     validator: Path | None = None
+    reports: Path | None = None
     log_addresses: bool = False
     limits: Limits = Limits()
 

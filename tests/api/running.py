@@ -74,6 +74,15 @@ class Running:
             file.write("\n" + block(name, made, scopes))
         return made
 
+    def report(self, name: str, content: Any) -> Path:
+        """Have a report in the directory of reports; where it is."""
+        folder = self.folder / "reports"
+        folder.mkdir(exist_ok=True)
+        self.settings["reports"] = str(folder)
+        path = folder / f"{name}.json"
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
     def start(self) -> None:
         """Start; returns when it answers."""
         self.write()
