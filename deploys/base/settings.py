@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from inventory.model import Fleet
+
 
 @dataclass(frozen=True)
 class SendingDomain:
@@ -32,10 +34,12 @@ class Orchestrator:
     Args:
         nodes: address by node, None while it is not known.
         services: what its databases are made ready for besides: `n8n`.
+        fleet: the fleet file.
     """
 
     nodes: Mapping[str, str | None]
     services: frozenset[str]
+    fleet: Fleet
 
     @property
     def node_networks(self) -> tuple[str, ...]:
@@ -106,4 +110,4 @@ def settings(data: Mapping[str, Any]) -> Settings:
 
 
 def _orchestrator(data: Mapping[str, Any]) -> Orchestrator:
-    return Orchestrator(data["nodes"], frozenset(data["services"]))
+    return Orchestrator(data["nodes"], frozenset(data["services"]), Fleet.model_validate(data["fleet"]))

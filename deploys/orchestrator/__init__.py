@@ -37,6 +37,7 @@ def orchestrator(current: Settings, python: str) -> None:
     """
     wanted = _services(current, python)
     configure(name="Valkey", service=wanted.valkey)
+    configure(name="Reports", service=wanted.reports)
 
 
 def _services(current: Settings, python: str) -> OrchestratorServices:
