@@ -58,7 +58,9 @@ def test_progress_tells_rate_time_left_statuses_and_who_asked_for_silence(
     )
     seen = on_a_terminal(columns, "bulk", source, "-o", target, "--config", config)
     lines = [ESCAPE.sub("", line) for line in re.split(r"[\r\n]+", seen)]
-    assert any(re.search(r"\d of 301  [\d.]+/s, \d:\d\d:\d\d left  in flight \d", line) for line in lines), lines
+    assert any(re.search(r"\d of 301  [\d.]+/s, \d:\d\d:\d\d left  in flight \d", line) for line in lines), (
+        lines
+    )
     assert any(re.search(r"MAILBOX_NOT_FOUND \d+|VALID \d+", line) for line in lines)
     assert any("in cool-down: hush.test" in line for line in lines), lines
     assert all(len(line) <= columns for line in lines)
