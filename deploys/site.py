@@ -15,9 +15,9 @@ from deploys.base import base
 from deploys.base.settings import settings
 from deploys.mail import mail
 from deploys.mail.services import PACKAGES as MAIL_PACKAGES
-from deploys.orchestrator import orchestrator
+from deploys.orchestrator import orchestrator, stores
 from deploys.orchestrator.services import packages
-from deploys.tools import tools
+from deploys.tools import python, release_brought, tools
 from deploys.tools.services import PACKAGES as TOOL_PACKAGES
 
 
@@ -30,8 +30,11 @@ def site() -> None:
         packages=(*TOOL_PACKAGES, *(MAIL_PACKAGES if current.sends_mail else ()), *packages(current)),
     )
     mail(current=current)
+    release_brought()
+    # What keeps state is up before what uses it: the tools, and n8n.
+    stores(current=current, python=python())
     tools(current=current)
-    orchestrator(current=current)
+    orchestrator(current=current, python=python())
 
 
 if pyinfra.is_cli:
