@@ -15,6 +15,8 @@ from deploys.base import base
 from deploys.base.settings import settings
 from deploys.mail import mail
 from deploys.mail.services import PACKAGES as MAIL_PACKAGES
+from deploys.metrics import metrics
+from deploys.metrics.services import packages as metric_packages
 from deploys.orchestrator import orchestrator, stores
 from deploys.orchestrator.services import packages
 from deploys.tools import python, release_brought, tools
@@ -27,7 +29,12 @@ def site() -> None:
     current = settings(host.data.dict())
     base(
         current=current,
-        packages=(*TOOL_PACKAGES, *(MAIL_PACKAGES if current.sends_mail else ()), *packages(current)),
+        packages=(
+            *TOOL_PACKAGES,
+            *(MAIL_PACKAGES if current.sends_mail else ()),
+            *packages(current),
+            *metric_packages(current),
+        ),
     )
     mail(current=current)
     release_brought()
@@ -35,6 +42,8 @@ def site() -> None:
     stores(current=current, python=python())
     tools(current=current)
     orchestrator(current=current, python=python())
+    # Last: it looks at what is there.
+    metrics(current=current)
 
 
 if pyinfra.is_cli:
