@@ -66,12 +66,10 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then give back what is not finished, and end every session with QUIT."""
         self._loop = asyncio.get_running_loop()
-        self._client = await connect(
-            self._link,
-            name=f"worker {self._node}",
-            inbox=subjects.inbox(self._node),
-            reconnected=self._ask_anew,
-        )
+        client = await self._connected(stop)
+        if client is None:
+            return
+        self._client = client
         self._jetstream = self._client.jetstream(timeout=5)
         try:
             async with self._validator() as validator:
@@ -83,6 +81,23 @@ class Worker:
                 await self._work(stop)
         finally:
             await _close(self._client)
+
+    async def _connected(self, stop: asyncio.Event) -> Client | None:
+        """The connection, tried for ever where there is no server yet; None if `stop` comes first."""
+        connecting = self._loop.create_task(
+            connect(
+                self._link,
+                name=f"worker {self._node}",
+                inbox=subjects.inbox(self._node),
+                reconnected=self._ask_anew,
+            )
+        )
+        stopping = self._loop.create_task(stop.wait())
+        try:
+            await asyncio.wait([connecting, stopping], return_when=asyncio.FIRST_COMPLETED)
+            return connecting.result() if connecting.done() else None
+        finally:
+            await end([connecting, stopping])
 
     @contextlib.asynccontextmanager
     async def _validator(self) -> AsyncIterator[Validator]:

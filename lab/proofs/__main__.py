@@ -17,7 +17,7 @@ import dns.resolver
 from deploys.secrets import account_password, caller_key, root_secret
 from inventory import Allocation, allocate, load_fleet
 from lab import open_world
-from lab.proofs import Proof, fleet, mail, metrics, refusals, rollback, run_proofs, status, tools
+from lab.proofs import Proof, dashboards, fleet, mail, metrics, refusals, rollback, run_proofs, status, tools
 from lab.proofs import dns as dns_proofs
 from lab.proofs.scene import Mailbox, Scene
 
@@ -50,6 +50,7 @@ PROOFS = [
     Proof("an alert reaches the team", metrics.alerts_reach_the_team),
     Proof("status finds nothing wrong", status.nothing_wrong),
     Proof("mail is counted by its domain and operator", metrics.mail_is_counted, alone=True),
+    Proof("the dashboards have figures", dashboards.dashboards_have_figures, alone=True),
     Proof("with the signer stopped nothing leaves unsigned", refusals.nothing_leaves_unsigned, alone=True),
     Proof("kill -9 and restarts in mid-job lose nothing", fleet.nothing_is_lost, alone=True),
     Proof("the engine is small in the orchestrator's memory", fleet.engine_is_small, alone=True),
