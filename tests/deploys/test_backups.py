@@ -17,8 +17,9 @@ from backup.errors import BackupError, DamagedError
 from backup.make import archive_name
 from backup.seal import encrypt, identities, opened
 from deploys.backups.place import Place, verified
+from deploys.metrics.services import ADDED
 from deploys.operations.configuration import Service
-from deploys.orchestrator.backups import backups
+from deploys.orchestrator.backups import FIGURES, backups
 from deploys.orchestrator.credentials import Credentials
 from deploys.orchestrator.postgresql import account
 from deploys.secrets import fingerprint
@@ -61,6 +62,12 @@ def test_passwords_and_keys_are_in_one_file_that_root_alone_reads() -> None:
 def test_the_hour_is_the_fleet_files_and_in_utc() -> None:
     (timer,) = (file for file in service().files if file.path.endswith(".timer"))
     assert "OnCalendar=*-*-* 03:00:00 UTC" in timer.content
+
+
+def test_prometheus_is_told_when_the_last_one_was_made_where_it_looks() -> None:
+    (unit,) = (file for file in service().files if file.path.endswith("outreach-backup.service"))
+    assert FIGURES == ADDED
+    assert f'cd {ADDED} && echo "outreach_backup_success_timestamp_seconds ' in unit.content
 
 
 def test_a_fleet_without_backups_ends_them_and_keeps_no_secret_on_the_host() -> None:
