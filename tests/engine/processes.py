@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from engine.link import Link
+from tests.engine.network import Network
 from tests.validator.servers import PORT, World
 
 PACE = "[pace]\nack_wait = 1.5\npoll = 0.1\nsweep = 1.0\nalive = 3.0\n"
@@ -30,7 +31,7 @@ class Army:
         nodes: How many.
         rate: Recipients a minute that every operator bears from a node; 0 for no limit.
         operators: Named operators that bear as much; all others do anyhow.
-        links: NATS as single nodes see it.
+        network: Where the nodes are; on this host if there is none.
         times: Tables `[pace]` and `[manner]`.
     """
 
@@ -44,19 +45,20 @@ class Army:
         nodes: int = 3,
         rate: float = 0.0,
         operators: Sequence[str] = (),
-        links: Mapping[str, Link] | None = None,
+        network: Network | None = None,
         times: tuple[str, str] = (PACE, MANNER),
     ) -> None:
         self.folder = folder
         self.nodes = [f"n{number}" for number in range(1, nodes + 1)]
+        self._network = network
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         folder.mkdir(parents=True, exist_ok=True)
+        resolver = "{}:{}".format(*world.resolver)
         (folder / "coordinator.toml").write_text(
-            f'database = "{conninfo}"\nnats = "{link.url}"\n'
-            f'resolver = "127.0.0.1:{world.resolver[1]}"\n{times[0]}'
+            f'database = "{conninfo}"\nnats = "{link.url}"\nresolver = "{resolver}"\n{times[0]}'
         )
         (folder / "validator.toml").write_text(
-            f'helo = "probe.test"\nresolver = "127.0.0.1:{world.resolver[1]}"\nsmtp_port = {PORT}\n'
+            f'helo = "probe.test"\nresolver = "{resolver}"\nsmtp_port = {PORT}\n'
             "rate_limit = 0\npatience = 0\ngreylist_delays = []\n"
             "[timeouts]\nconnect = 2\nbanner = 5\ncommand = 5\ngoodbye = 1\n"
             + "".join(
@@ -67,8 +69,7 @@ class Army:
         )
         for name in self.nodes:
             (folder / f"{name}.toml").write_text(
-                f'node = "{name}"\nnats = "{(links or {}).get(name, link).url}"\n'
-                f'validator = "{folder}/validator.toml"\n{times[1]}'
+                f'node = "{name}"\nnats = "{link.url}"\nvalidator = "{folder}/validator.toml"\n{times[1]}'
             )
 
     def __enter__(self) -> Self:
@@ -85,9 +86,10 @@ class Army:
     def start(self, name: str) -> None:
         """Start a process."""
         verb = "coordinate" if name == "coordinator" else "work"
+        within = self._network.within(name) if self._network is not None and name in self.nodes else []
         with (self.folder / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
-                [sys.executable, "-m", "engine", verb, "--config", str(self.folder / f"{name}.toml")],
+                [*within, sys.executable, "-m", "engine", verb, "--config", f"{self.folder}/{name}.toml"],
                 env={**os.environ, "OUTREACH_ALLOW_PRIVATE": "1"},
                 stdout=log,
                 stderr=log,
