@@ -1,7 +1,7 @@
 """Nodes that are hosts of their own as far as the network goes, and that can be cut off from it.
 
-Each node has a network namespace with one address, behind a bridge on this side; a cut is a port taken out of the
-bridge: both ends see a link that is up and hear nothing more. Needs root.
+Each node has a network namespace with one address, behind a bridge on this side; a cut is a port taken out
+of the bridge: both ends see a link that is up and hear nothing more. Needs root.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from engine.jobs import FleetJobs
 from engine.link import Link
 from engine.model import State
 from engine.together import first
-from tests.engine.processes import Army
 from tests.engine.network import OURS, Network
+from tests.engine.processes import Army
 from tests.engine.servers import Nats, Postgres
 from tests.engine.world import OWNER, each
 from tests.validator.servers import Mx, World
@@ -26,6 +26,9 @@ from tests.validator.servers import Mx, World
 DOMAINS, USERS = 4, 45
 RATE = 180.0
 """A minute, for an operator from a node: a job takes some seconds, so that faults meet it half way."""
+
+LASTS = {"cut off": 2.5, "cut off for long": 7.0}
+"""Seconds: longer than JetStream waits for a sign of life, and longer than a node waits for a mail server."""
 
 NODE = st.sampled_from(["n1", "n2", "n3"])
 FAULT = st.one_of(
@@ -83,9 +86,9 @@ class Field:
             self.army.start(what)
         elif kind == "freeze":
             self.army.freeze(what, 2.5)  # longer than JetStream waits for a sign of life
-        elif kind == "cut off":
+        elif kind in LASTS:
             self.network.cut(what)
-            time.sleep(2.5)
+            time.sleep(LASTS[kind])
             self.network.mend(what)
         elif kind == "nats":
             self.nats.stop(signal.SIGKILL if what == "crash" else signal.SIGTERM)
@@ -148,6 +151,17 @@ def test_after_one_of_each_fault_every_address_has_exactly_one_verdict(field: Fi
         ],
     )
     assert done[-1] < USERS * DOMAINS, "the last fault came too late to mean anything"
+
+
+def test_a_node_cut_off_from_everything_does_not_say_that_nobody_answers(field: Field) -> None:
+    for name in ("n2", "n3"):  # else they would have answered in time
+        field.army.kill(name)
+    try:
+        done = judge(field, USERS, [(1.5, ("cut off for long", "n1"))])
+    finally:
+        for name in ("n2", "n3"):
+            field.army.start(name)
+    assert done[-1] < USERS * DOMAINS
 
 
 @settings(
