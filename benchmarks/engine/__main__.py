@@ -4,10 +4,11 @@
     scale    20,000 addresses over 1, 2 and 3 nodes in turns: how many times as fast
     faults   20,000 addresses over 3 nodes with one killed, one cut off from the network for 60 s, NATS and
              PostgreSQL killed in mid-job: verdicts an address
+    size     subjects, consumers, storage and rates at 3, 8, 100 and 700 nodes against what is borne: computed
     crowd    700 connections that each ask for work of every queue: verdicts a second through NATS, the
              coordinator and PostgreSQL, with nothing else to do
 
-Each prints one JSON line; the exit status is 1 if a promise was missed. Nodes have network namespaces, so
+Each prints a JSON line; the exit status is 1 if a promise was missed. Nodes have network namespaces, so
 addresses of their own, and are held back by their budgets, as in a fleet, not by the processor that all of
 them share here.
 """
@@ -25,6 +26,7 @@ from benchmarks.engine.accept import accept
 from benchmarks.engine.crowd import crowd
 from benchmarks.engine.faults import faults
 from benchmarks.engine.scale import scale
+from benchmarks.engine.size import size
 
 
 def main() -> None:
@@ -33,6 +35,7 @@ def main() -> None:
         "accept": accept,
         "scale": scale,
         "faults": faults,
+        "size": size,
         "crowd": crowd,
     }
     kept = True
