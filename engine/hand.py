@@ -14,6 +14,7 @@ from nats.aio.msg import Msg
 
 from engine.contact import says_nothing_answered
 from engine.messages import MOST_BYTES, Chunk, Report, size
+from engine.operators import EXPRESS
 from validator.engine import Engine
 from validator.verdict import Verdict
 from validator.work import Job
@@ -51,6 +52,7 @@ class Hand:
         self.rest = deque(chunk.rows)
         self.news = asyncio.Event()
         self.dropped = False
+        self._patient = chunk.queue != EXPRESS  # whoever waits for an answer does not wait for a greylist
         self._asked: dict[int, _Asked] = {}
         self._found: list[tuple[int, dict[str, Any]]] = []
         self._held: list[tuple[int, Verdict]] = []
@@ -61,7 +63,7 @@ class Hand:
         for _ in range(min(most, len(self.rest))):
             place, address = self.rest.popleft()
             asked = self._asked[place] = _Asked(clock())
-            asked.ticket = engine.submit(address, partial(self._known, place, clock))
+            asked.ticket = engine.submit(address, partial(self._known, place, clock), patient=self._patient)
 
     def drop(self, engine: Engine) -> None:
         """Begin on nothing more and take back what has no answer."""

@@ -61,7 +61,7 @@ async def _run(field: Field, army: Army) -> dict[str, Any]:
     wrong: Counter[str] = Counter()
     async for row in field.jobs.results(job, owner=OWNER):
         verdicts[row["row"]] += 1
-        wrong[row["status"]] += row["status"] != _truth(row["email"])
+        wrong[f"{row['status']} {row['reason']} {row['stage']}"] += row["status"] != _truth(row["email"])
     return {
         "addresses": ADDRESSES,
         "seconds": round(seconds, 1),

@@ -31,7 +31,7 @@ ADDRESSES = 20_000
 REPLY, GREETING = 0.1, 0.3
 """Seconds that a mail server takes for a reply and for its first: some of what one across a sea takes."""
 
-TIMES = ("[pace]\nack_wait = 20\n", "[manner]\nprogress = 6\nheartbeat = 1\n")
+TIMES = ("[pace]\nack_wait = 20\n", "[manner]\nprogress = 6\nheartbeat = 1\n", "")
 
 
 class Field:

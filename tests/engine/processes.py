@@ -17,6 +17,7 @@ from tests.engine.network import Network
 from tests.validator.servers import PORT, World
 
 PACE = "[pace]\nack_wait = 1.5\npoll = 0.1\nsweep = 1.0\nalive = 3.0\n"
+TIMEOUTS = "[timeouts]\nconnect = 2\nbanner = 5\ncommand = 5\ngoodbye = 1\n"
 MANNER = "[manner]\nprogress = 0.5\nheartbeat = 0.5\ncontact = 1\npull = 5.0\nfarewell = 3.0\n"
 
 
@@ -32,7 +33,7 @@ class Army:
         rate: Recipients a minute that every operator bears from a node; 0 for no limit.
         operators: Named operators that bear as much; all others do anyhow.
         network: Where the nodes are; on this host if there is none.
-        times: Tables `[pace]` and `[manner]`.
+        times: Tables `[pace]`, `[manner]` and the validator's `[timeouts]`.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Army:
         rate: float = 0.0,
         operators: Sequence[str] = (),
         network: Network | None = None,
-        times: tuple[str, str] = (PACE, MANNER),
+        times: tuple[str, str, str] = (PACE, MANNER, TIMEOUTS),
     ) -> None:
         self.folder = folder
         self.nodes = [f"n{number}" for number in range(1, nodes + 1)]
@@ -60,7 +61,7 @@ class Army:
         (folder / "validator.toml").write_text(
             f'helo = "probe.test"\nresolver = "{resolver}"\nsmtp_port = {PORT}\n'
             "rate_limit = 0\npatience = 0\ngreylist_delays = []\n"
-            "[timeouts]\nconnect = 2\nbanner = 5\ncommand = 5\ngoodbye = 1\n"
+            + times[2]
             + "".join(
                 f'[[operator]]\nname = "{name}"\nconnections = 0\nrecipients = 0\nrate = {rate}\n'
                 "connects = 0\ndaily = 0\nreset = false\naccepts_bounces = false\nprobe = true\n"
