@@ -57,7 +57,8 @@ class Silent:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def submit(self, address: str, done: Any) -> None:
+    def submit(self, address: str, done: Any, *, patient: bool) -> None:
+        assert patient
         self.asked.append(address)
         done(Verdict(address, Status.TIMEOUT, "no_answer", "", 0.9, Stage.CONNECT))
 
