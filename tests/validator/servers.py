@@ -205,18 +205,22 @@ class Mx:
 
 
 class World:
-    """DNS and mail servers in a thread."""
+    """DNS and mail servers in a thread.
 
-    def __init__(self) -> None:
+    Args:
+        listen: Where DNS listens.
+    """
+
+    def __init__(self, listen: str = "127.0.0.1") -> None:
         self.zone = Zone()
-        self.resolver = ("127.0.0.1", 0)
+        self.resolver = (listen, 0)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
         port = self._call(self._dns())
-        self.resolver = ("127.0.0.1", port)
+        self.resolver = (self.resolver[0], port)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -230,18 +234,22 @@ class World:
         self._call(asyncio.start_server(server.serve, address, port, limit=1 << 20))
         return server
 
+    def listen(self, address: str, port: int, serve: Callable[..., Coroutine[Any, Any, None]]) -> None:
+        """Start a server of another kind."""
+        self._call(asyncio.start_server(serve, address, port))
+
     def domain(self, name: str, address: str, server: Mx, preference: int = 10) -> Mx:
         """A domain with one exchanger `mx.<name>`."""
         self.zone.mail(name, (preference, f"mx.{name}", address))
         return self.mx(address, server)
 
     async def _dns(self) -> int:
-        loop = asyncio.get_running_loop()
+        loop, (listen, _) = asyncio.get_running_loop(), self.resolver
         while True:  # until a port is free for both
-            udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self.zone), local_addr=("127.0.0.1", 0))
+            udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self.zone), local_addr=(listen, 0))
             port: int = udp.get_extra_info("sockname")[1]
             try:
-                await asyncio.start_server(self._dns_tcp, "127.0.0.1", port)
+                await asyncio.start_server(self._dns_tcp, listen, port)
             except OSError:
                 udp.close()
                 continue
