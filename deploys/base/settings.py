@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from inventory.model import Fleet
+
 
 @dataclass(frozen=True)
 class SendingDomain:
@@ -47,11 +49,13 @@ class Orchestrator:
     Args:
         nodes: address by node, None while it is not known.
         services: what its databases are made ready for besides: `n8n`.
+        fleet: the fleet file.
         backups: what is made of it every night; None for nothing.
     """
 
     nodes: Mapping[str, str | None]
     services: frozenset[str]
+    fleet: Fleet
     backups: Backups | None = None
 
     @property
@@ -128,4 +132,6 @@ def settings(data: Mapping[str, Any]) -> Settings:
 def _orchestrator(data: Mapping[str, Any]) -> Orchestrator:
     found = data.get("backups")
     backups = found and Backups(tuple(found["recipients"]), found["keep_days"], found["hour"])
-    return Orchestrator(data["nodes"], frozenset(data["services"]), backups)
+    return Orchestrator(
+        data["nodes"], frozenset(data["services"]), Fleet.model_validate(data["fleet"]), backups
+    )
