@@ -9,6 +9,7 @@ import secrets
 from collections.abc import AsyncIterator
 from math import inf
 
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
