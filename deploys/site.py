@@ -15,6 +15,8 @@ from deploys.base import base
 from deploys.base.settings import settings
 from deploys.mail import mail
 from deploys.mail.services import PACKAGES as MAIL_PACKAGES
+from deploys.n8n import n8n
+from deploys.n8n.services import packages as n8n_packages
 from deploys.orchestrator import orchestrator
 from deploys.orchestrator.services import packages
 from deploys.tools import tools
@@ -27,11 +29,17 @@ def site() -> None:
     current = settings(host.data.dict())
     base(
         current=current,
-        packages=(*TOOL_PACKAGES, *(MAIL_PACKAGES if current.sends_mail else ()), *packages(current)),
+        packages=(
+            *TOOL_PACKAGES,
+            *(MAIL_PACKAGES if current.sends_mail else ()),
+            *packages(current),
+            *n8n_packages(current),
+        ),
     )
     mail(current=current)
     tools(current=current)
     orchestrator(current=current)
+    n8n(current=current)
 
 
 if pyinfra.is_cli:

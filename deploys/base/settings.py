@@ -31,11 +31,13 @@ class Orchestrator:
 
     Args:
         nodes: address by node, None while it is not known.
-        services: what its databases are made ready for besides: `n8n`.
+        services: what runs on it besides: `n8n`.
+        n8n_workers: how many processes carry out n8n's workflows.
     """
 
     nodes: Mapping[str, str | None]
     services: frozenset[str]
+    n8n_workers: int = 1
 
     @property
     def node_networks(self) -> tuple[str, ...]:
@@ -58,6 +60,7 @@ class Settings:
         report_domain: domain whose DMARC and TLS reports end here, if any.
         orchestrator_ipv4: the only address that a node's REST service answers to.
         orchestrator: what only the orchestrator has; None on a node.
+        force: what was edited by hand may be overwritten, where that is asked about at all.
     """
 
     fqdn: str
@@ -70,6 +73,7 @@ class Settings:
     report_domain: str | None
     orchestrator_ipv4: str
     orchestrator: Orchestrator | None = None
+    force: bool = False
 
     @property
     def label(self) -> str:
@@ -102,8 +106,9 @@ def settings(data: Mapping[str, Any]) -> Settings:
         report_domain=data.get("report_domain"),
         orchestrator_ipv4=data["orchestrator_ipv4"],
         orchestrator=_orchestrator(data) if data["role"] == "orchestrator" else None,
+        force=data.get("force", False),
     )
 
 
 def _orchestrator(data: Mapping[str, Any]) -> Orchestrator:
-    return Orchestrator(data["nodes"], frozenset(data["services"]))
+    return Orchestrator(data["nodes"], frozenset(data["services"]), data.get("n8n_workers", 1))

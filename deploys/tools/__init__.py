@@ -9,9 +9,10 @@ from pyinfra.api.deploy import deploy
 
 from deploys import pki
 from deploys.base.settings import Settings
+from deploys.operations.delivery import delivered
 from deploys.operations.service import configure
 from deploys.secrets import api_key, root_secret
-from deploys.tools.install import release_installed
+from deploys.tools.install import delivery
 from deploys.tools.release import Release, read_release
 from deploys.tools.services import tool_services
 from deploys.tools.telegram import telegram
@@ -50,6 +51,6 @@ def tools(current: Settings) -> None:
     release = _release()
     wanted = tool_services(current, release.version, _Derived(current), telegram())
     # In parallel and beside what runs; the switch goes host by host, and not on after the first failure.
-    release_installed(name="Release", release=release)
+    delivered(name="Release", delivery=delivery(release))
     configure(name="Tools", service=wanted.tools, rolling=True)
     configure(name="Notifier", service=wanted.notifier)
