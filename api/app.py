@@ -92,8 +92,10 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
+    app.state.routes = []
     for module in (health, validate, explain, telegram, jobs, metrics):
         app.include_router(module.router)
+        app.state.routes += module.router.routes
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(RequestValidationError, on_invalid)

@@ -117,7 +117,8 @@ BODY = {
                     "properties": {"file": {"type": "string", "format": "binary"}},
                     "required": ["file"],
                     "additionalProperties": False,
-                }
+                },
+                "example": {"file": "someone@example.com\nother@example.com\n"},
             },
             **{
                 kind: {"schema": {"type": "string"}, "example": example}
