@@ -17,9 +17,9 @@ from deploys.mail import mail
 from deploys.mail.services import PACKAGES as MAIL_PACKAGES
 from deploys.n8n import n8n
 from deploys.n8n.services import packages as n8n_packages
-from deploys.orchestrator import orchestrator
+from deploys.orchestrator import orchestrator, stores
 from deploys.orchestrator.services import packages
-from deploys.tools import tools
+from deploys.tools import python, release_brought, tools
 from deploys.tools.services import PACKAGES as TOOL_PACKAGES
 
 
@@ -37,8 +37,11 @@ def site() -> None:
         ),
     )
     mail(current=current)
+    release_brought()
+    # What keeps state is up before what uses it: the tools, and n8n.
+    stores(current=current, python=python())
     tools(current=current)
-    orchestrator(current=current)
+    orchestrator(current=current, python=python())
     n8n(current=current)
 
 

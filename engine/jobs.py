@@ -23,6 +23,7 @@ from engine.model import (
     Job,
     JobNotFound,
     JobOver,
+    NobodyAtWork,
     State,
     StorageBroken,
     StorageFull,
@@ -62,7 +63,9 @@ class FleetJobs:
         except psycopg.Error as error:
             raise StorageBroken(f"the database cannot be used: {_line(error)}") from error
 
-    async def submit(self, addresses: AsyncIterable[str], *, owner: str, key: str | None = None) -> Job:
+    async def submit(
+        self, addresses: AsyncIterable[str], *, owner: str, key: str | None = None, express: bool = False
+    ) -> Job:
         """Accept a list, whole or not at all; read as it comes, never held in memory.
 
         An address is kept as given, but for NUL and whatever goes beyond `messages.MOST_TEXT` characters.
@@ -71,6 +74,8 @@ class FleetJobs:
             addresses: One item for each row, right or wrong.
             owner: Whose job it is.
             key: The same key with the same list gives the job that is there.
+            express: Somebody waits for a short list: it goes before others, greylists and cool-downs are not
+                waited for, and it is forgotten within hours.
 
         Raises:
             IdempotencyConflict, TooManyAddresses, StorageFull, StorageBroken: see there.
@@ -82,9 +87,10 @@ class FleetJobs:
             async with connection.transaction():
                 row = await _one(
                     connection,
-                    "INSERT INTO engine.job (id, owner, key, digest, state, total)"
-                    " VALUES (%s, %s, %s, '', 'QUEUED', 0) ON CONFLICT (owner, key) DO NOTHING RETURNING n",
-                    (id_, owner, key),
+                    "INSERT INTO engine.job (id, owner, key, digest, state, total, express)"
+                    " VALUES (%s, %s, %s, '', 'QUEUED', 0, %s)"
+                    " ON CONFLICT (owner, key) DO NOTHING RETURNING n",
+                    (id_, owner, key, express),
                 )
                 if row is None:
                     id_ = await accept.repeated(connection, addresses, owner, key)
@@ -173,6 +179,17 @@ class FleetJobs:
             JobNotFound, JobOver, StorageBroken: see there.
         """
         return _still_open(await self._change(RESUME, id, owner))
+
+    async def need_nodes(self) -> None:
+        """See that somebody is there to do what is asked.
+
+        Raises:
+            NobodyAtWork, StorageBroken: see there.
+        """
+        async with self._connection() as connection:
+            query = "SELECT name FROM engine.node WHERE seen > now() - make_interval(secs => %s) LIMIT 1"
+            if await _one(connection, query, (ALIVE,)) is None:
+                raise NobodyAtWork("no node is at work just now; POST /jobs keeps a list until one is")
 
     async def _change(self, statement: LiteralString, id_: str, owner: str) -> Job:
         async with self._connection() as connection:

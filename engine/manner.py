@@ -21,7 +21,7 @@ class Manner:
         farewell: Seconds for the last reports when the node stops.
     """
 
-    progress: float = 20.0
+    progress: float = 10.0
     heartbeat: float = 5.0
     window: int = 32
     misc_window: int = 300

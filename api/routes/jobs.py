@@ -89,7 +89,7 @@ async def on_job_error(_request: Request, error: Exception) -> Response:
     raise problem_of(error)
 
 
-def problem_of(error: Exception) -> Problem:
+def problem_of(error: Exception) -> Problem:  # noqa: PLR0911 - one for each error
     """What a caller is told of them."""
     match error:
         case domain.JobNotFound():
@@ -100,6 +100,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem(409, "idempotency_key_reused", "This Idempotency-Key came with another list.")
         case domain.TooManyAddresses():
             return Problem(413, "too_many_addresses", f"{error}.")
+        case domain.NobodyAtWork():
+            return Problem(503, "no_nodes", f"{error}.", retry_after=30)
         case domain.StorageFull():
             return no_space()
     return Problem(503, "job_store", f"{error}", retry_after=30)

@@ -14,7 +14,7 @@ from deploys.n8n.services import N8nServices, n8n_services
 from deploys.operations.delivery import delivered
 from deploys.operations.service import configure
 from deploys.orchestrator.credentials import Credentials
-from deploys.secrets import api_key, root_secret
+from deploys.secrets import caller_key, root_secret
 from deploys.workflows import Workflow, load
 
 
@@ -35,7 +35,8 @@ def n8n(current: Settings) -> None:
     if current.orchestrator and "n8n" in current.orchestrator.services:
         release, workflows = _release(), load()
         credentials = Credentials(root_secret())
-        wanted = n8n_services(current, release.version, credentials, api_key(root_secret(), current.fqdn))
+        key = caller_key(root_secret(), "n8n", current.fqdn)
+        wanted = n8n_services(current, release.version, credentials, key)
     delivered(name="n8n's release", delivery=delivery(release) if release else None)
     configure(name="n8n", service=wanted.n8n)
     configure(name="n8n's credentials", service=wanted.credentials)

@@ -11,7 +11,7 @@ from status.finding import Finding
 
 BASE = ("ssh", "nftables", "chrony", "apt-daily-upgrade.timer", "unbound")
 MAIL = ("rspamd", "dovecot", "postfix")
-DATABASE = ("postgresql@17-main",)
+STORES = ("postgresql@17-main", "nats-server")
 CHOSEN = {"n8n": ("valkey-server",)}
 """Units of the orchestrator's services, by their name in the fleet file."""
 
@@ -27,7 +27,7 @@ def wanted(role: Role, chosen: Collection[str] = ()) -> tuple[str, ...]:
     """
     if role is Role.NODE:
         return (*BASE, *MAIL)
-    return (*BASE, *DATABASE, *(unit for name in sorted(chosen) for unit in CHOSEN.get(name, ())))
+    return (*BASE, *STORES, *(unit for name in sorted(chosen) for unit in CHOSEN.get(name, ())))
 
 
 def units(subject: Subject) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from deploys.mail.services import mail_services
 from deploys.operations.configuration import Service
 from deploys.orchestrator.credentials import Credentials
 from deploys.orchestrator.services import orchestrator_services
+from deploys.pki import HostCertificate, Trust
 from inventory import Role
 from status.checks import CHECKS, doors, fleet, machine, names, reach, senders, services, smtp, tools
 from status.facts import Answer, Certificate, Door, Greeting, HostNames, Inside, Outside, Subject, Verdict
@@ -66,7 +67,8 @@ def test_the_units_that_must_run_are_those_the_deploy_converges() -> None:
 
     def units(host: Settings) -> set[str]:
         mail = mail_services(host, Passwords())
-        more = orchestrator_services(host, 8, Credentials(b"0" * 32))
+        trust = Trust("CA", HostCertificate("certificate", "key"))
+        more = orchestrator_services(host, 8, Credentials(b"0" * 32), "python3", trust)
         found = [
             *(make(host) for make in (base_services.ssh, base_services.firewall, base_services.clock)),
             *(make(host) for make in (base_services.upgrades, base_services.resolver)),
