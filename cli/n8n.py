@@ -13,6 +13,7 @@ from deploys.builds import ReleaseError
 from deploys.n8n.build import build as built
 from deploys.n8n.owner import owner_address, owner_password
 from deploys.n8n.release import read_release
+from deploys.n8n.services import WEBHOOK_HEADER, webhook_key
 from deploys.secrets import SecretError, root_secret
 from inventory import allocate
 
@@ -21,14 +22,23 @@ app = App(name="n8n", help="n8n on the orchestrator.")
 
 @app.command
 def login(fleet: FleetFile = DEFAULT_FILE) -> None:
-    """Print where n8n is, and its owner's address and password, which is derived from OUTREACH_SECRET."""
+    """Print where n8n is, who logs in there and how, and the header that its webhooks ask for.
+
+    All of it is derived from OUTREACH_SECRET.
+    """
     allocation = allocate(read_fleet(fleet))
     try:
-        password = owner_password(root_secret(os.environ))
+        secret = root_secret(os.environ)
     except SecretError as error:
         fail(str(error))
     address = owner_address(allocation.fleet.infra_domain)
-    sys.stdout.write(f"https://{allocation.orchestrator.fqdn}/\n{address}\n{password}\n")
+    lines = {
+        "at": f"https://{allocation.orchestrator.fqdn}/",
+        "login": address,
+        "password": owner_password(secret),
+        "webhooks": f"{WEBHOOK_HEADER}: {webhook_key(secret)}",
+    }
+    sys.stdout.writelines(f"{name:10}{value}\n" for name, value in lines.items())
 
 
 @app.command

@@ -30,6 +30,7 @@ from deploys.builds import ReleaseError
 from deploys.connect import SettingsError, connect
 from deploys.n8n.build import build as build_n8n
 from deploys.n8n.release import read_release as read_n8n_release
+from deploys.n8n.sheet import SheetError, sheet_header
 from deploys.plan import Area, Kind, Plan, Scope
 from deploys.providers import ProviderError
 from deploys.render import consent_phrase, markdown, text_lines
@@ -38,6 +39,8 @@ from deploys.session import Session, unmoved
 from deploys.tools.build import build
 from deploys.tools.release import read_release
 from deploys.tools.telegram import telegram
+from deploys.workflows import WorkflowError
+from deploys.workflows import load as load_workflows
 from deploys.world import Current
 from inventory import Allocation, HostsError, allocate, known_hosts_file
 from notifier import ConfigurationError
@@ -52,7 +55,7 @@ Json = Annotated[bool, Parameter(help="Print JSON.", negative="")]
 
 ERRORS = (
     *(ProviderError, SettingsError, PlanError, PriceBookError, HostsError),
-    *(ReleaseError, ConfigurationError),
+    *(ReleaseError, ConfigurationError, WorkflowError, SheetError),
 )
 """What is a person's to settle: each is one clear line."""
 
@@ -165,6 +168,9 @@ def _session(fleet: Path, allocation: Allocation, scope: Scope, *, force: bool =
     providers = connect(allocation, scope.only, os.environ, fleet.absolute().with_suffix(".orders.json"))
     nodes, pins = None, known_hosts_file(fleet)
     if Area.NODES in scope.only:
+        if "n8n" in allocation.fleet.orchestrator.services:  # what it needs is right before anything happens
+            load_workflows()
+            sheet_header(os.environ)
         from deploys.nodes import PyinfraNodes  # noqa: PLC0415 - pyinfra takes a second that other scopes save
 
         # paramiko tells each failed try on stderr unless somebody listens; here failures are values.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 
 from pyinfra.api.deploy import deploy
@@ -11,6 +12,7 @@ from deploys.n8n.install import delivery
 from deploys.n8n.publishing import published
 from deploys.n8n.release import N8nRelease, read_release
 from deploys.n8n.services import N8nServices, n8n_services
+from deploys.n8n.sheet import sheet_header
 from deploys.operations.delivery import delivered
 from deploys.operations.service import configure
 from deploys.orchestrator.credentials import Credentials
@@ -36,7 +38,7 @@ def n8n(current: Settings) -> None:
         release, workflows = _release(), load()
         credentials = Credentials(root_secret())
         key = caller_key(root_secret(), "n8n", current.fqdn)
-        wanted = n8n_services(current, release.version, credentials, key)
+        wanted = n8n_services(current, release.version, credentials, key, sheet_header(os.environ))
     delivered(name="n8n's release", delivery=delivery(release) if release else None)
     configure(name="n8n", service=wanted.n8n)
     configure(name="n8n's credentials", service=wanted.credentials)

@@ -16,6 +16,8 @@ from deploys.orchestrator.credentials import Credentials
 PACKAGES = ("caddy", "zstd")
 UNIT = "n8n"
 FOLDER = "/etc/outreach/n8n"
+WEBHOOK_HEADER = "X-Webhook-Key"
+SHEET_HEADER = "X-Sheet-Key"
 
 _CONCURRENCY = 5  # executions at a time of one worker; n8n's documentation advises no fewer
 
@@ -34,7 +36,23 @@ def packages(host: Settings) -> tuple[str, ...]:
     return PACKAGES if host.orchestrator and "n8n" in host.orchestrator.services else ()
 
 
-def n8n_services(host: Settings, version: str, credentials: Credentials, api_key: str) -> N8nServices:
+def webhook_key(secret: bytes) -> str:
+    """What whoever calls a workflow's webhook sends in :data:`WEBHOOK_HEADER`."""
+    return Credentials(secret).password("n8n webhook")
+
+
+def sheet_key(secret: bytes) -> str:
+    """What n8n sends to the leads' sheet in :data:`SHEET_HEADER`, where nothing else is configured."""
+    return Credentials(secret).password("n8n sheet")
+
+
+def n8n_services(
+    host: Settings,
+    version: str,
+    credentials: Credentials,
+    api_key: str,
+    sheet: tuple[str, str] | None = None,
+) -> N8nServices:
     """Decide n8n's services.
 
     Args:
@@ -42,12 +60,13 @@ def n8n_services(host: Settings, version: str, credentials: Credentials, api_key
         version: of the release that is to be the current one.
         credentials: asked only where n8n runs.
         api_key: n8n's key to the orchestrator's own REST service.
+        sheet: header and value that the leads' sheet asks for; a derived key without it.
     """
     if host.orchestrator is None or "n8n" not in host.orchestrator.services:
         return N8nServices()
     return N8nServices(
         _n8n(host, host.orchestrator.n8n_workers, version, credentials),
-        _credentials(credentials, api_key),
+        _credentials(credentials, api_key, sheet),
         _web(host),
     )
 
@@ -84,12 +103,12 @@ def _n8n(host: Settings, workers: int, version: str, credentials: Credentials) -
     )
 
 
-def _credentials(credentials: Credentials, api_key: str) -> Service:
+def _credentials(credentials: Credentials, api_key: str, sheet: tuple[str, str] | None) -> Service:
     """What the workflows name by id: n8n encrypts it and keeps it in its database."""
     headers = {
         "OutreachApiKey01": ("Outreach API key", "X-API-Key", api_key),
-        "OutreachHook0001": ("Leads webhook", "X-Webhook-Key", credentials.password("n8n webhook")),
-        "OutreachSheet001": ("Leads sheet", "X-Sheet-Key", credentials.password("n8n sheet")),
+        "OutreachHook0001": ("Leads webhook", WEBHOOK_HEADER, webhook_key(credentials.secret)),
+        "OutreachSheet001": ("Leads sheet", *(sheet or (SHEET_HEADER, sheet_key(credentials.secret)))),
     }
     document = [
         {"id": key, "name": name, "type": "httpHeaderAuth", "data": {"name": header, "value": value}}

@@ -12,7 +12,7 @@ from status.finding import Finding
 BASE = ("ssh", "nftables", "chrony", "apt-daily-upgrade.timer", "unbound")
 MAIL = ("rspamd", "dovecot", "postfix")
 STORES = ("postgresql@17-main", "nats-server")
-CHOSEN = {"n8n": ("valkey-server",)}
+CHOSEN = {"n8n": ("valkey-server", "n8n", "caddy")}
 """Units of the orchestrator's services, by their name in the fleet file."""
 
 
