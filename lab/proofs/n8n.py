@@ -135,14 +135,16 @@ class _N8n:
         self.url = f"https://{self.name}"
         self.owner = owner_address(allocation.fleet.infra_domain)
         self.hook = {WEBHOOK_HEADER: webhook_key(root_secret(os.environ))}
+        self._root = root
         self._session = requests.Session()
-        self._session.verify = root
 
     def get(self, path: str) -> requests.Response:
-        return self._session.get(self.url + path, timeout=_SECONDS)
+        # Given with each call: a session's own is overridden by REQUESTS_CA_BUNDLE.
+        return self._session.get(self.url + path, timeout=_SECONDS, verify=self._root)
 
     def post(self, path: str, body: dict[str, str], **headers: str) -> requests.Response:
-        return self._session.post(self.url + path, json=body, headers=headers, timeout=_SECONDS)
+        url = self.url + path
+        return self._session.post(url, json=body, headers=headers, timeout=_SECONDS, verify=self._root)
 
     def log_in(self) -> None:
         login = {"emailOrLdapLoginId": self.owner, "password": owner_password(root_secret(os.environ))}
