@@ -40,6 +40,7 @@ def make(*, config: Path = DEFAULT) -> None:
         config: what it holds.
     """
     with _one_line():
+        _failure().unlink(missing_ok=True)
         path = make_archive(load(config), load_secrets(config), datetime.now(UTC))
         sys.stdout.write(f"{path} ({path.stat().st_size:,} bytes)\n")
 
@@ -84,6 +85,11 @@ def main() -> None:
     app()
 
 
+def _failure() -> Path:
+    """Why the last one failed, for whoever tells the team: in memory, so that a full disk cannot hide."""
+    return Path(os.environ.get("RUNTIME_DIRECTORY", "/run/outreach-backup"), "failure")
+
+
 def _held(config: Config, postgres: Postgres) -> str:
     return ", ".join(f"{name} {postgres.tables(name)} tables" for name in config.databases)
 
@@ -110,8 +116,7 @@ def _one_line() -> Iterator[None]:
     try:
         yield
     except BackupError as error:
-        folder = os.environ.get("RUNTIME_DIRECTORY")
-        if folder:  # for whoever tells the team: in memory, so that a full disk cannot hide itself
-            Path(folder, "failure").write_text(f"{error}\n", "utf-8")
+        if "RUNTIME_DIRECTORY" in os.environ:  # that is, as a unit
+            _failure().write_text(f"{error}\n", "utf-8")
         sys.stderr.write(f"outreach-backup: {error}\n")
         raise SystemExit(1) from None

@@ -24,7 +24,6 @@ class Config(BaseModel):
     Attributes:
         fleet: Name of the fleet.
         host: Full name of this host.
-        release: Version of the tools.
         secret: Fingerprint of the root secret that this host's keys are derived from.
         recipients: Age public keys; none means that no backups are made.
         keep_days: How long an archive stays, counted back from the newest.
@@ -40,7 +39,6 @@ class Config(BaseModel):
 
     fleet: str
     host: str
-    release: str
     secret: str
     recipients: tuple[str, ...]
     keep_days: int

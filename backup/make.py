@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 
 from backup.archive import About, pack
@@ -81,7 +82,13 @@ def make(config: Config, secrets: Secrets, now: datetime) -> Path:
 
 
 def _write(config: Config, secrets: Secrets, now: datetime, part: Path) -> None:
-    about = About(config.fleet, config.host, now.isoformat(timespec="seconds"), config.release, config.secret)
+    about = About(
+        config.fleet,
+        config.host,
+        now.isoformat(timespec="seconds"),
+        version("outreach-engine"),
+        config.secret,
+    )
     with part.open("xb") as file:
         target = _Hashing(file.fileno())
         encrypt(pack(about, entries(config, secrets)), target, config.recipients)

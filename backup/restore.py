@@ -178,7 +178,8 @@ class Restore:
             return self._postgres.restoring(name)
         home, _, file = name.partition("/")
         homes = {path.name: path for path in self._config.state}
-        if folder == STATE and home in homes and file and "/" not in file:
+        known = folder == STATE and home in homes and homes[home].is_dir()
+        if known and file and "/" not in file:
             self._say(f"restoring {homes[home] / file}")
             path = homes[home] / f"{file}.{NEW}"
             self._taken.files.append(path)

@@ -15,6 +15,8 @@ from deploys.base import base
 from deploys.base.settings import settings
 from deploys.mail import mail
 from deploys.mail.services import PACKAGES as MAIL_PACKAGES
+from deploys.metrics import metrics
+from deploys.metrics.services import packages as metric_packages
 from deploys.n8n import n8n
 from deploys.n8n.services import packages as n8n_packages
 from deploys.orchestrator import orchestrator, stores
@@ -34,6 +36,7 @@ def site() -> None:
             *(MAIL_PACKAGES if current.sends_mail else ()),
             *packages(current),
             *n8n_packages(current),
+            *metric_packages(current),
         ),
     )
     mail(current=current)
@@ -43,6 +46,8 @@ def site() -> None:
     tools(current=current)
     orchestrator(current=current, python=python())
     n8n(current=current)
+    # Last: it looks at what is there.
+    metrics(current=current)
 
 
 if pyinfra.is_cli:

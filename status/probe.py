@@ -349,6 +349,19 @@ def api_health() -> dict[str, Any]:
     }
 
 
+def backups() -> dict[str, Any] | None:
+    """The archives made of this host; None where none are wanted."""
+    config, folder = Path("/etc/outreach/backup.toml"), Path("/var/lib/outreach-backup")
+    if not config.exists() or "\nrecipients = []" in config.read_text():
+        return None
+    pulled, archives = folder / "pulled", [path.stat() for path in folder.glob("*.age")]
+    found: dict[str, Any] = {"archives": len(archives), "since": config.stat().st_mtime}
+    if archives:
+        newest = max(archives, key=lambda status: status.st_mtime)
+        found |= {"newest": newest.st_mtime, "size": newest.st_size}
+    return found | ({"pulled": pulled.stat().st_mtime} if pulled.exists() else {})
+
+
 def sections(asked: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
     """What to read, by the name it has in the facts."""
     found: dict[str, Callable[[], Any]] = {
@@ -362,6 +375,7 @@ def sections(asked: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
         "memory": memory,
         "clock": clock,
         "release": release,
+        "backups": backups,
     }
     if asked["mail"]:
         found |= {

@@ -26,6 +26,21 @@ class SendingDomain:
 
 
 @dataclass(frozen=True)
+class Backups:
+    """What is made of the orchestrator every night.
+
+    Args:
+        recipients: age public keys.
+        keep_days: how long an archive stays.
+        hour: UTC.
+    """
+
+    recipients: tuple[str, ...]
+    keep_days: int
+    hour: int
+
+
+@dataclass(frozen=True)
 class Orchestrator:
     """What the orchestrator alone knows.
 
@@ -33,11 +48,13 @@ class Orchestrator:
         nodes: address by node, None while it is not known.
         services: what runs on it besides: `n8n`.
         n8n_workers: how many processes carry out n8n's workflows.
+        backups: what is made of it every night; None for nothing.
     """
 
     nodes: Mapping[str, str | None]
     services: frozenset[str]
     n8n_workers: int = 1
+    backups: Backups | None = None
 
     @property
     def node_networks(self) -> tuple[str, ...]:
@@ -52,6 +69,7 @@ class Settings:
     Args:
         fqdn: full host name: HELO, A and PTR.
         sends_mail: it is a node.
+        fleet: name of the fleet.
         infra_domain: zone of the host names.
         ipv4: its own address.
         operator_networks: who may reach SSH, submission and IMAP; the orchestrator is one of them.
@@ -65,6 +83,7 @@ class Settings:
 
     fqdn: str
     sends_mail: bool
+    fleet: str
     infra_domain: str
     ipv4: str
     operator_networks: tuple[str, ...]
@@ -90,6 +109,7 @@ def settings(data: Mapping[str, Any]) -> Settings:
     return Settings(
         fqdn=data["fqdn"],
         sends_mail=data["role"] == "node",
+        fleet=data["fleet_name"],
         infra_domain=data["infra_domain"],
         ipv4=data["ipv4"],
         operator_networks=(f"{data['orchestrator_ipv4']}/32", *data["operator_addresses"]),
@@ -111,4 +131,6 @@ def settings(data: Mapping[str, Any]) -> Settings:
 
 
 def _orchestrator(data: Mapping[str, Any]) -> Orchestrator:
-    return Orchestrator(data["nodes"], frozenset(data["services"]), data.get("n8n_workers", 1))
+    found = data.get("backups")
+    backups = found and Backups(tuple(found["recipients"]), found["keep_days"], found["hour"])
+    return Orchestrator(data["nodes"], frozenset(data["services"]), data.get("n8n_workers", 1), backups)

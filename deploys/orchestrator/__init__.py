@@ -7,11 +7,14 @@ from pyinfra.context import host
 
 from deploys import pki
 from deploys.base.settings import Settings
+from deploys.operations.configuration import Service
 from deploys.operations.service import configure
+from deploys.orchestrator.backups import backups
 from deploys.orchestrator.credentials import Credentials
 from deploys.orchestrator.memory import MemoryGib
 from deploys.orchestrator.services import OrchestratorServices, orchestrator_services
 from deploys.secrets import root_secret
+from deploys.tools.telegram import telegram
 
 
 @deploy("stores")
@@ -37,6 +40,14 @@ def orchestrator(current: Settings, python: str) -> None:
     """
     wanted = _services(current, python)
     configure(name="Valkey", service=wanted.valkey)
+    # Last: it looks whether it could back up what is there.
+    configure(name="Backups", service=_backups(current))
+
+
+def _backups(current: Settings) -> Service | None:
+    if current.orchestrator is None:
+        return None
+    return backups(current, Credentials(root_secret()), telegram().base_url)
 
 
 def _services(current: Settings, python: str) -> OrchestratorServices:

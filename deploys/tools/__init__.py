@@ -21,7 +21,7 @@ from deploys.tools.telegram import telegram
 
 
 @dataclass(frozen=True)
-class _Derived:
+class Derived:
     """What this host is given, derived from the root secret."""
 
     host: Settings
@@ -67,7 +67,7 @@ def tools(current: Settings) -> None:
     Args:
         current: the current host.
     """
-    wanted = tool_services(current, _release().version, _Derived(current), telegram())
+    wanted = tool_services(current, _release().version, Derived(current), telegram())
     # The switch goes host by host, and not on after the first failure.
     configure(name="Tools", service=wanted.tools, rolling=True)
     configure(name="Notifier", service=wanted.notifier)

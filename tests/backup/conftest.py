@@ -46,7 +46,6 @@ def config(server: Server, tmp_path: Path, identity: Path) -> Config:
     return Config(
         fleet="test",
         host="hub.infra.example",
-        release="0.1.0+r0",
         secret="f1",
         recipients=(identity.read_text().splitlines()[1].rpartition(" ")[2],),
         keep_days=14,

@@ -127,6 +127,7 @@ def test_an_orchestrator_has_no_mail_service_and_speaks_no_smtp() -> None:
     assert "tcp dport { 22 } accept" in rules
     assert "tcp dport 25 counter reject" in rules
     assert "8025" not in rules
+    assert "9100" not in rules
     assert "dport 25 accept" not in rules
 
 
@@ -134,7 +135,7 @@ def test_a_node_opens_25_to_all_and_the_rest_to_operators_and_orchestrator() -> 
     rules = content(node(), "/etc/nftables.conf")
     assert "elements = { 198.18.1.1/32, 198.18.0.1/32 }" in rules
     assert "ip saddr @operators tcp dport { 22, 465, 587, 993 } accept" in rules
-    assert "ip saddr 198.18.1.1 tcp dport 8025 accept" in rules
+    assert "ip saddr 198.18.1.1 tcp dport { 8025, 9100 } accept" in rules
     assert 'tcp dport 25 meta skuid != { "postfix", "outreach" } counter reject' in rules
 
 
