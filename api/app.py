@@ -23,7 +23,7 @@ from api.keys import Keyring, load_keys
 from api.metrics import Metrics
 from api.pace import Pace
 from api.problems import Problem, ProblemBody, on_http_exception, on_invalid, on_problem
-from api.routes import explain, health, jobs, metrics, telegram, validate
+from api.routes import explain, health, jobs, metrics, reports, telegram, validate
 from api.service import Service
 from api.team import find_team
 from validator import ConfigError, Settings, Validator, load_config
@@ -95,7 +95,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.routes = []
-    for module in (health, validate, explain, telegram, jobs, metrics):
+    for module in (health, validate, explain, telegram, jobs, metrics, reports):
         app.include_router(module.router)
         app.state.routes += module.router.routes
     app.add_exception_handler(Problem, on_problem)

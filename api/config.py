@@ -110,6 +110,7 @@ class Config(BaseModel):
         allow_plain_http: Serve without TLS on an address that is not loopback, because the network between is
             trusted as this machine is: a container's own network, a tunnel.
         validator: The validator's configuration, see docs/validator.md; without one its defaults hold.
+        reports: Directory of reports that others write as NAME.json, for `GET /reports/NAME`.
         fleet: See `FleetTable`; the validator is not used then.
         worker: See `WorkerTable`.
         log_addresses: Log each address checked with its verdict.
@@ -124,6 +125,7 @@ class Config(BaseModel):
     tls_key: Path | None = None
     allow_plain_http: bool = False
     validator: Path | None = None
+    reports: Path | None = None
     fleet: FleetTable | None = None
     worker: WorkerTable | None = None
     log_addresses: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import asdict
@@ -262,6 +263,8 @@ async def results(
 async def _lines(rows: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
     async for row in rows:
         yield json_bytes(row_of(row)) + b"\n"
+        # A page of rows is there at once: of many readers none may have the loop for a whole page.
+        await asyncio.sleep(0)
 
 
 @router.post(

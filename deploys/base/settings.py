@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from inventory.model import Fleet
+
 
 @dataclass(frozen=True)
 class SendingDomain:
@@ -47,12 +49,14 @@ class Orchestrator:
     Args:
         nodes: address by node, None while it is not known.
         services: what runs on it besides: `n8n`.
+        fleet: the fleet file.
         n8n_workers: how many processes carry out n8n's workflows.
         backups: what is made of it every night; None for nothing.
     """
 
     nodes: Mapping[str, str | None]
     services: frozenset[str]
+    fleet: Fleet
     n8n_workers: int = 1
     backups: Backups | None = None
 
@@ -133,4 +137,10 @@ def settings(data: Mapping[str, Any]) -> Settings:
 def _orchestrator(data: Mapping[str, Any]) -> Orchestrator:
     found = data.get("backups")
     backups = found and Backups(tuple(found["recipients"]), found["keep_days"], found["hour"])
-    return Orchestrator(data["nodes"], frozenset(data["services"]), data.get("n8n_workers", 1), backups)
+    return Orchestrator(
+        data["nodes"],
+        frozenset(data["services"]),
+        Fleet.model_validate(data["fleet"]),
+        data.get("n8n_workers", 1),
+        backups,
+    )

@@ -40,6 +40,7 @@ def orchestrator(current: Settings, python: str) -> None:
     """
     wanted = _services(current, python)
     configure(name="Valkey", service=wanted.valkey)
+    configure(name="Reports", service=wanted.reports)
     # Last: it looks whether it could back up what is there.
     configure(name="Backups", service=_backups(current))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from deploys.base.settings import Settings
 from deploys.operations.configuration import Service
-from deploys.orchestrator import nats, postgresql, valkey
+from deploys.orchestrator import nats, postgresql, reports, valkey
 from deploys.orchestrator.credentials import Credentials
 from deploys.pki import Trust
 
@@ -18,6 +18,7 @@ class OrchestratorServices:
     postgresql: Service | None = None
     nats: Service | None = None
     valkey: Service | None = None
+    reports: Service | None = None
 
 
 def packages(host: Settings) -> tuple[str, ...]:
@@ -50,4 +51,5 @@ def orchestrator_services(
         postgresql=postgresql.postgresql(memory_gib, credentials),
         nats=nats.nats(host, python, trust, credentials),
         valkey=valkey.valkey(credentials) if n8n else None,
+        reports=reports.reports(host.orchestrator.fleet),
     )

@@ -13,6 +13,7 @@ from deploys.base.settings import Settings
 from deploys.operations.configuration import File, Service
 from deploys.operations.render import render
 from deploys.orchestrator.nats import url as nats_url
+from deploys.orchestrator.reports import FOLDER as REPORTS
 from deploys.pki import Trust
 from deploys.tools.telegram import Telegram
 
@@ -21,8 +22,8 @@ STATE = "/var/lib/outreach-api"
 """Jobs and outbox, the user's own. /var/lib/outreach is root's, who believes what is in it."""
 NODE_CALLERS = {"orchestrator": ("validate", "jobs", "notify", "metrics")}
 ORCHESTRATOR_CALLERS = {
-    "n8n": ("validate", "jobs", "notify", "metrics"),
-    "operator": ("validate", "jobs", "notify", "metrics"),
+    "n8n": ("validate", "jobs", "notify", "metrics", "reports"),
+    "operator": ("validate", "jobs", "notify", "metrics", "reports"),
     "prometheus": ("metrics",),
 }
 """Who may call the orchestrator's own REST service, and what for."""
@@ -117,7 +118,12 @@ def _orchestrator(host: Settings, files: tuple[File, ...], secrets: Secrets, tel
     """The orchestrator serves its own programs, on loopback; the fleet asks the mail servers for it."""
     keys = {caller: secrets.caller_key(caller) for caller in ORCHESTRATOR_CALLERS}
     settings = render(
-        "tools/api.toml", state=STATE, listen=f"127.0.0.1:{PORT}", worker=None, database=_database(secrets)
+        "tools/api.toml",
+        state=STATE,
+        listen=f"127.0.0.1:{PORT}",
+        worker=None,
+        database=_database(secrets),
+        reports=REPORTS,
     )
     files += (
         _secret("/etc/outreach/api.toml", settings),

@@ -31,6 +31,7 @@ JOB = "0192f0c1a2b3c4d5e6f708192a3b4c5d"
 def judged(far_side: dict[str, Mx], telegram: Telegram, tmp_path: Path) -> Iterator[Running]:
     """A service of its own: hundreds of jobs and messages would be in other tests' way."""
     service = Running(tmp_path, Far.world)
+    service.report("status", {"fleet": "test", "hosts": []})
     service.environ |= telegram.env | {"NOTIFIER_TEST_SPEED": str(SPEED)}
     with running(service):
         yield service

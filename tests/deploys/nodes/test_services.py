@@ -7,6 +7,7 @@ import json
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ import jinja2
 import pytest
 
 from api.config import load_config as load_api_config
+from costs.budget import budget
+from costs.holdings import Holdings
+from costs.pricebook import PriceBook
 from deploys.base import services as base
 from deploys.base.settings import Settings, settings
 from deploys.mail.mailboxes import mailboxes
@@ -21,14 +25,16 @@ from deploys.mail.services import MailServices, births, mail_services
 from deploys.n8n.services import n8n_services
 from deploys.operations import render
 from deploys.operations.configuration import Observed, Service
+from deploys.orchestrator import reports
 from deploys.orchestrator.credentials import Credentials
 from deploys.orchestrator.services import orchestrator_services
 from deploys.pki import HostCertificate, Trust
 from deploys.tools.services import tool_services
 from deploys.tools.telegram import Telegram, telegram
 from engine.settings import load_coordination
+from inventory import allocate
 from notifier import ConfigurationError
-from tests.deploys.nodes.samples import host_data, node
+from tests.deploys.nodes.samples import FLEET, host_data, node
 from validator import load_config as load_validator_config
 
 TEMPLATES = Path(__file__).parents[3] / "templates"
@@ -290,6 +296,17 @@ def test_the_service_and_the_notifier_take_what_the_deploy_writes(tmp_path: Path
     assert at_hub.fleet
     assert at_hub.fleet.database == load_coordination(tmp_path / "engine.toml").database
     assert at_hub.listen == "127.0.0.1:8025"
+    assert str(at_hub.reports) == reports.FOLDER
+
+
+def test_the_orchestrator_has_the_months_cost_as_outreach_costs_tells_it() -> None:
+    hub = node(role="orchestrator", domains=[])
+    told = json.loads(content(hub, "/etc/outreach/costs.json"))
+    own = budget(Holdings.of(allocate(FLEET)), PriceBook.load(FLEET.prices))
+    assert own.total_monthly is not None
+    assert Decimal(told["total_monthly"]) == own.total_monthly.amount
+    assert (told["currency"], told["fleet"]) == (own.currency, FLEET.name)
+    assert not any(service.name == "reports" for service in services(node()))
 
 
 def test_the_orchestrators_service_has_a_key_for_each_of_its_callers() -> None:
@@ -299,6 +316,7 @@ def test_the_orchestrators_service_has_a_key_for_each_of_its_callers() -> None:
         name: hashlib.sha256(f"key-of-{name}".encode()).hexdigest()
         for name in ("n8n", "operator", "prometheus")
     }
+    assert {key["name"] for key in keys if "reports" in key["scopes"]} == {"n8n", "operator"}
     assert next(key["scopes"] for key in keys if key["name"] == "prometheus") == ["metrics"]
 
 
