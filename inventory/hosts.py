@@ -61,7 +61,8 @@ def hosts(
     reports this host takes, or None), `limits` (as in the file), and what pyinfra's SSH connector reads:
     `ssh_hostname`, `ssh_user`, `ssh_known_hosts_file`, `ssh_strict_host_key_checking`, `ssh_key`. The
     orchestrator also has `nodes` (address by name, None while it is not known), `services`, `n8n_workers`,
-    `fleet` (the whole fleet file) and `backups` (None, or `recipients`, `keep_days` and `hour` as in the file).
+    `fleet` (the whole fleet file) and `backups` (None, or `recipients`, `keep_days` and `hour` as in the
+    file).
 
     Args:
         allocation: the fleet with every domain at home.
