@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol, cast
 
+from validator.deadlines import Deadlines, Patience, Queue
 from validator.smtp import Answer, Dialogue, ProtocolError
 from validator.status import Stage
 
@@ -49,20 +50,39 @@ class Timeouts:
 
 
 class Link(asyncio.Protocol):
-    """One connection: bytes to answers, with a timer per answer."""
+    """One connection: bytes to answers, with a time-out per answer.
 
-    def __init__(self, transcript: list[Line] | None = None) -> None:
+    Args:
+        transcript: Where to keep what is said; None to forget it.
+        deadlines: Those of the running loop, shared by all its links.
+    """
+
+    __slots__ = (
+        "_answers",
+        "_deadlines",
+        "_leaving",
+        "_loop",
+        "_on_gone",
+        "_transport",
+        "_trouble",
+        "_waiter",
+        "_waits",
+        "_wanted",
+        "dialogue",
+        "transcript",
+    )
+
+    def __init__(self, transcript: list[Line] | None = None, deadlines: Deadlines | None = None) -> None:
         self.dialogue = Dialogue()
         self.transcript = transcript
+        self._deadlines = deadlines or Deadlines(asyncio.get_running_loop())
+        self._loop = self._deadlines.loop
         self._answers: list[Answer] = []
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._waits: Queue | None = None
         self._wanted = 0
-        self._heard = 0.0
-        self._timeout = 0.0
-        self._timer: asyncio.TimerHandle | None = None
         self._trouble: LinkError | None = None
-        self._loop = asyncio.get_running_loop()
         self._on_gone: Callable[[], None] | None = None
         self._leaving = False
 
@@ -81,23 +101,26 @@ class Link(asyncio.Protocol):
             return
         if not answers:
             return
-        self._heard = self._loop.time()
         if self.transcript is not None:
             self._note("<", [str(answer.reply) for answer in answers])
         if self._leaving:
-            if any(
-                answer.stage is Stage.POLICY for answer in answers
-            ):  # what came before answered older commands
+            # What came before answered older commands.
+            if any(answer.stage is Stage.POLICY for answer in answers):
                 self._close()
             return
-        self._answers += [
-            answer for answer in answers if answer.stage is not Stage.POLICY
-        ]  # the rest was unasked
-        if self._waiter is not None and len(self._answers) >= self._wanted:
+        # What belongs to no command was unasked.
+        self._answers += [answer for answer in answers if answer.stage is not Stage.POLICY]
+        if self._waiter is None:
+            return
+        if len(self._answers) >= self._wanted:
             self._wake()
+        elif self._waits is not None:
+            self._waits.start(self)  # each answer has its own time
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The other side is gone."""
+        if self._waits is not None:
+            self._waits.stop(self)
         self._fail(LinkError("disconnected", f"the server closed the connection{f': {exc}' if exc else ''}"))
         if self._on_gone is not None:
             self._on_gone()
@@ -121,14 +144,13 @@ class Link(asyncio.Protocol):
             self._transport.write(data)
         self._wanted = len(self._answers) + self.dialogue.waiting
         if self._trouble is None and len(self._answers) < self._wanted:
-            self._heard = self._loop.time()
-            self._timeout = timeout
+            waits = self._waits = self._deadlines.of(timeout)
+            waits.start(self)
             self._waiter = self._loop.create_future()
-            self._timer = self._loop.call_later(timeout, self._tick)
             try:
                 await self._waiter
             finally:
-                self._timer.cancel()
+                waits.stop(self)
                 self._waiter = None
         answers, self._answers = self._answers, []
         if self._trouble is not None and len(answers) < self._wanted:
@@ -185,22 +207,18 @@ class Link(asyncio.Protocol):
             self._note(">", ["QUIT"])
         with contextlib.suppress(OSError, RuntimeError):
             self._transport.write(data)
-        self._timer = self._loop.call_later(goodbye, self._close)
+        self._waits = self._deadlines.of(goodbye)
+        self._waits.start(self)
 
     # --- inside -----------------------------------------------------------------------------------
 
     def _close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
         if self._transport is not None:
             self._transport.close()
 
-    def _tick(self) -> None:
-        left = self._heard + self._timeout - self._loop.time()
-        if left > 0.001:
-            self._timer = self._loop.call_later(left, self._tick)
-            return
-        self._fail(LinkError("timeout", f"no answer within {self._timeout:g} s"))
+    def expired(self, seconds: float) -> None:
+        """See `validator.deadlines.Expiring`."""
+        self._fail(LinkError("timeout", f"no answer within {seconds:g} s"))
 
     def _fail(self, trouble: LinkError) -> None:
         if self._trouble is None:
@@ -234,7 +252,6 @@ class Connector(Protocol):
         """
 
 
-@dataclass(slots=True)
 class TcpConnector:
     """Dials from a given source address, or through a SOCKS5 proxy.
 
@@ -242,19 +259,26 @@ class TcpConnector:
     somebody else's, so answers get worse and the blame goes to a stranger.
     """
 
-    proxy: str = ""
+    def __init__(self, proxy: str = "") -> None:
+        self.proxy = proxy
+        self._deadlines: Deadlines | None = None
 
     async def __call__(
         self, ip: str, port: int, source: str, timeout: float, transcript: list[Line] | None
     ) -> Link:
         """Dial; see `Connector`."""
         loop = asyncio.get_running_loop()
+        deadlines = self._deadlines
+        if deadlines is None or deadlines.loop is not loop:
+            deadlines = self._deadlines = Deadlines(loop)
+        link = Link(transcript, deadlines)
         try:
-            async with asyncio.timeout(timeout):
+            with Patience(deadlines.of(timeout)):
                 if not (self.proxy or source):
-                    return (await loop.create_connection(lambda: Link(transcript), ip, port))[1]
+                    await loop.create_connection(lambda: link, ip, port)
+                    return link
                 sock = await self._proxied(ip, port) if self.proxy else await _dial(loop, ip, port, source)
-            return (await loop.create_connection(lambda: Link(transcript), sock=sock))[1]
+            await loop.create_connection(lambda: link, sock=sock)
         except TimeoutError:
             raise LinkError("timeout", f"no connection to {ip} port {port} within {timeout:g} s") from None
         except ConnectionRefusedError:
@@ -262,6 +286,7 @@ class TcpConnector:
         except OSError as error:
             kind = "proxy" if self.proxy else "unreachable"
             raise LinkError(kind, f"{ip} port {port}: {error.strerror or error}") from None
+        return link
 
     async def _proxied(self, ip: str, port: int) -> socket.socket:
         from python_socks import ProxyError  # noqa: PLC0415 - only when a proxy is asked for
