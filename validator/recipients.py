@@ -78,6 +78,8 @@ class Recipients:
                 continue
             if trouble is not None or self.link.dialogue.waiting:
                 return trouble if trouble is not LEAVE else None
+            if not (self.session.hand or self.domain.waiting_for(self.lane.source)):
+                return None
 
     def _next_batch(self, room: int) -> list[Ask]:
         many = self.link.dialogue.pipelining and not self.lane.pause

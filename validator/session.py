@@ -32,8 +32,8 @@ class Session:
         self.host: Host | None = None
         self.source_ip = lane.source
         self.transcript: list[Line] | None = [] if self.settings.transcript else None
-        self.began = asyncio.get_running_loop().time()
         self.loop = asyncio.get_running_loop()
+        self.began = self.loop.time()
         self._link: Link | None = None
         self.hand: dict[int, Job] = {}
         self.null_sender = False

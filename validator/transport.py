@@ -122,6 +122,7 @@ class Link(asyncio.Protocol):
         if self._waits is not None:
             self._waits.stop(self)
         self._fail(LinkError("disconnected", f"the server closed the connection{f': {exc}' if exc else ''}"))
+        self._transport = None  # the two hold each other, and would wait for the garbage collector
         if self._on_gone is not None:
             self._on_gone()
             self._on_gone = None

@@ -14,6 +14,9 @@ A, CNAME, MX, TXT, PTR, AAAA = 1, 5, 15, 16, 12, 28
 NOERROR, SERVFAIL, NXDOMAIN = 0, 2, 3
 HEADER = struct.Struct("!HHHHHH")
 RECORD = struct.Struct("!HHIH")
+QUESTION = struct.Struct("!HH")
+# The byte before each label; longer ones there are none.
+LENGTHS = [bytes([length]) for length in range(64)]
 LONGEST_CHAIN = 8
 # EDNS(0): 1232 bytes is the size that crosses every path unfragmented (dnsflagday.net/2020).
 OPT = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00"
@@ -47,14 +50,14 @@ def query(number: int, name: str, kind: int) -> bytes:
     Raises:
         WireError: if the name cannot be asked.
     """
-    labels = name.rstrip(".").split(".")
     try:
-        encoded = b"".join(bytes([len(label)]) + label.encode("ascii") for label in labels)
-    except (UnicodeEncodeError, ValueError):
+        labels = name.rstrip(".").encode("ascii").split(b".")
+        encoded = b"".join([LENGTHS[len(label)] + label for label in labels])
+    except (UnicodeEncodeError, IndexError):
         raise WireError(f"{name!r} is no host name") from None
-    if len(encoded) > 253 or any(not 0 < len(label) < 64 for label in labels):
+    if len(encoded) > 253 or b"" in labels:
         raise WireError(f"{name!r} is no host name")
-    return HEADER.pack(number, 0x0100, 1, 0, 0, 1) + encoded + b"\x00" + struct.pack("!HH", kind, 1) + OPT
+    return b"%b%b\x00%b%b" % (HEADER.pack(number, 0x0100, 1, 0, 0, 1), encoded, QUESTION.pack(kind, 1), OPT)
 
 
 def parse(data: bytes, name: str, kind: int, packet: bytes = b"") -> Message:
