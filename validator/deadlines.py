@@ -1,87 +1,71 @@
-"""Time-outs by the thousand: every wait of one length shares one timer of the loop.
+"""Time-outs by the thousand: one timer of the loop looks after everybody who waits.
 
-A timer of the loop costs as much as reading a reply, and a session needs seven. Waits of one length end in the
-order they began, so only the oldest needs a timer.
+A timer of the loop costs as much as reading a reply, and a session would need seven.
 """
 
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import Protocol
 
-# A timer may fire this much early, seconds.
-EARLY = 0.001
+TICK = 0.25
+"""Seconds between two looks: a time-out comes up to so much late."""
 
 
-class Expiring(Protocol):
-    """Who waits."""
+class Waiting(Protocol):
+    """Who is looked after.
 
-    def expired(self, seconds: float) -> None:
-        """The wait of so many seconds is over in vain."""
+    Attributes:
+        deadline: Loop time when the patience ends; `inf` while there is nothing to wait for.
+    """
 
+    deadline: float
 
-class Queue:
-    """Waits of one length."""
-
-    __slots__ = ("_due", "_loop", "_timer", "seconds")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-        self.seconds = seconds
-        self._loop = loop
-        self._due: dict[Expiring, float] = {}
-        self._timer: asyncio.TimerHandle | None = None
-
-    def start(self, who: Expiring) -> None:
-        """Begin to wait, or begin anew."""
-        self._due.pop(who, None)  # the order of the dictionary is the order of the deadlines
-        self._due[who] = self._loop.time() + self.seconds
-        if self._timer is None:
-            self._timer = self._loop.call_later(self.seconds, self._sweep)
-
-    def stop(self, who: Expiring) -> None:
-        """Wait no longer."""
-        self._due.pop(who, None)
-
-    def _sweep(self) -> None:
-        self._timer = None
-        now = self._loop.time() + EARLY
-        late: list[Expiring] = []
-        for who, at in self._due.items():
-            if at > now:
-                self._timer = self._loop.call_at(at, self._sweep)
-                break
-            late.append(who)
-        for who in late:
-            # One that is late may have been the end of another's wait.
-            if self._due.pop(who, None) is not None:
-                who.expired(self.seconds)
+    def expired(self) -> None:
+        """The deadline has passed; it is `inf` again."""
 
 
-class Deadlines:
-    """The waits of one loop. There are as many lengths as `validator.transport.Timeouts` has."""
+class Watch:
+    """Looks after all that wait in one loop."""
+
+    __slots__ = ("_timer", "_waiting", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._queues: dict[float, Queue] = {}
+        self._waiting: set[Waiting] = set()
+        self._timer: asyncio.TimerHandle | None = None
 
-    def of(self, seconds: float) -> Queue:
-        """The queue for waits of this length."""
-        queue = self._queues.get(seconds)
-        if queue is None:
-            queue = self._queues[seconds] = Queue(self.loop, seconds)
-        return queue
+    def add(self, who: Waiting) -> None:
+        """Look after somebody."""
+        self._waiting.add(who)
+        if self._timer is None:
+            self._timer = self.loop.call_later(TICK, self._look)
+
+    def discard(self, who: Waiting) -> None:
+        """Look after them no more."""
+        self._waiting.discard(who)
+
+    def _look(self) -> None:
+        now = self.loop.time()
+        for who in [who for who in self._waiting if who.deadline <= now]:
+            if who.deadline <= now:  # the end of one may have been the end of another's wait
+                who.deadline = inf
+                who.expired()
+        self._timer = self.loop.call_later(TICK, self._look) if self._waiting else None
 
 
 class Patience:
     """Ends what the current task waits for after a while, as `asyncio.timeout` does.
 
-    `with Patience(queue) as patience:` raises TimeoutError when the wait was too long.
+    `with Patience(watch, seconds):` raises TimeoutError when the wait was too long.
     """
 
-    __slots__ = ("_cancelling", "_late", "_queue", "_task")
+    __slots__ = ("_cancelling", "_late", "_task", "_watch", "deadline")
 
-    def __init__(self, queue: Queue) -> None:
-        self._queue = queue
+    def __init__(self, watch: Watch, seconds: float) -> None:
+        self.deadline = watch.loop.time() + seconds
+        self._watch = watch
         self._late = False
 
     def __enter__(self) -> None:
@@ -90,14 +74,14 @@ class Patience:
             raise RuntimeError("only a task can wait")
         self._task = task
         self._cancelling = task.cancelling()
-        self._queue.start(self)
+        self._watch.add(self)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._queue.stop(self)
+        self._watch.discard(self)
         if self._late and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError
 
-    def expired(self, seconds: float) -> None:  # noqa: ARG002 - all that matters is that it is over
-        """See `Expiring`."""
+    def expired(self) -> None:
+        """See `Waiting`."""
         self._late = True
         self._task.cancel()

@@ -50,7 +50,8 @@ class Engine:
         self._domains: dict[str, Domain] = {}
         self._unresolved: deque[Domain] = deque()
         self._lookups = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._most_tasks = MOST_LOOKUPS
         self._leaving = 0
         self._closed = False
         self._timers: set[asyncio.TimerHandle] = set()
@@ -116,7 +117,7 @@ class Engine:
             timer.cancel()
         self._dispatcher.close()
         self._unresolved.clear()
-        for task in list(self._tasks):
+        for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         until = self._loop.time() + self.settings.timeouts.goodbye
@@ -152,7 +153,6 @@ class Engine:
                 await self._resolve(self._unresolved.popleft())
         finally:
             self._lookups -= 1
-            self._over()
 
     async def _resolve(self, domain: Domain) -> None:
         began = self._loop.time()
@@ -233,20 +233,17 @@ class Engine:
             domain.probing = False
             self._offer(domain)
             self._dispatcher.feed_starved()
-            self._over()
 
     def _gone(self, lane: Lane) -> None:
         self._leaving -= 1
         self._dispatcher.gone(lane)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        """Begin a task; it calls `_over` as its last act, which is cheaper than a callback."""
-        self._tasks.add(self._loop.create_task(work))
-
-    def _over(self) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.discard(task)
+        """Begin a task. Those that are over are cleared away by the dozen: cheaper than a callback each."""
+        self._tasks.append(self._loop.create_task(work))
+        if len(self._tasks) > self._most_tasks:
+            self._tasks = [task for task in self._tasks if not task.done()]
+            self._most_tasks = 2 * len(self._tasks) + MOST_LOOKUPS
 
     # --- what sessions ask of us (validator.office.Office) ---------------------------------------
 

@@ -112,7 +112,9 @@ def public_suffixes() -> PublicSuffixList:
     The library by itself encodes every line, which takes longer than checking a hundred addresses.
     """
     lines = files("publicsuffixlist").joinpath("public_suffix_list.dat").read_text("utf-8").splitlines()
-    plain = [line if line.isascii() else line.encode("idna").decode("ascii") for line in lines if line[:2] != "//"]
+    plain = [
+        line if line.isascii() else line.encode("idna").decode("ascii") for line in lines if line[:2] != "//"
+    ]
     return PublicSuffixList("\n".join(plain), accept_encoded_idn=False)
 
 

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from typing import Protocol
 
 from validator import wire
-from validator.deadlines import Deadlines
+from validator.deadlines import Watch
 
 LEAST_TTL, MOST_TTL, FAILURE_TTL = 30, 3600, 30
 SOCKETS = 4
@@ -151,15 +151,19 @@ class Resolver:
 class _Question:
     """One question on its way to the resolver."""
 
-    __slots__ = ("answer", "kind", "name", "packet")
+    __slots__ = ("answer", "deadline", "kind", "name", "packet")
 
-    def __init__(self, name: str, kind: int, packet: bytes, answer: asyncio.Future[wire.Message]) -> None:
+    def __init__(
+        self, name: str, kind: int, packet: bytes, answer: asyncio.Future[wire.Message], deadline: float
+    ) -> None:
         self.name = name
+        self.deadline = deadline
         self.kind = kind
         self.packet = packet
         self.answer = answer
 
-    def expired(self, seconds: float) -> None:  # noqa: ARG002 - see validator.deadlines.Expiring
+    def expired(self) -> None:
+        """See `validator.deadlines.Waiting`."""
         if not self.answer.done():
             self.answer.set_exception(TimeoutError())
 
@@ -173,7 +177,7 @@ class _Udp:
 
     def __init__(self, host: str, port: int) -> None:
         self._loop = asyncio.get_running_loop()
-        self._deadlines = Deadlines(self._loop)
+        self._watch = Watch(self._loop)
         self._open: dict[int, _Question] = {}
         self._numbers = array("H")
         self._sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
@@ -218,14 +222,15 @@ class _Udp:
         number = self._number()
         while number in self._open:
             number = self._number()
-        question = self._open[number] = _Question(name, kind, packet, self._loop.create_future())
-        waits = self._deadlines.of(patience)
-        waits.start(question)
+        question = self._open[number] = _Question(
+            name, kind, packet, self._loop.create_future(), self._loop.time() + patience
+        )
+        self._watch.add(question)
         try:
             self._sock.send(number.to_bytes(2, "big") + packet[2:])
             return await question.answer
         finally:
-            waits.stop(question)
+            self._watch.discard(question)
             del self._open[number]
 
     def _number(self) -> int:
@@ -239,7 +244,7 @@ class _Udp:
         self._loop.remove_reader(self._sock.fileno())
         self._sock.close()
         for question in self._open.values():
-            question.expired(0.0)
+            question.expired()
 
 
 def system_resolver(path: str = "/etc/resolv.conf") -> tuple[str, int]:

@@ -9,9 +9,10 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 from typing import Protocol, cast
 
-from validator.deadlines import Deadlines, Patience, Queue
+from validator.deadlines import Patience, Watch
 from validator.smtp import Answer, Dialogue, ProtocolError
 from validator.status import Stage
 
@@ -54,33 +55,35 @@ class Link(asyncio.Protocol):
 
     Args:
         transcript: Where to keep what is said; None to forget it.
-        deadlines: Those of the running loop, shared by all its links.
+        watch: That of the running loop, shared by all its links.
     """
 
     __slots__ = (
         "_answers",
-        "_deadlines",
         "_leaving",
         "_loop",
         "_on_gone",
+        "_timeout",
         "_transport",
         "_trouble",
         "_waiter",
-        "_waits",
         "_wanted",
+        "_watch",
+        "deadline",
         "dialogue",
         "transcript",
     )
 
-    def __init__(self, transcript: list[Line] | None = None, deadlines: Deadlines | None = None) -> None:
+    def __init__(self, transcript: list[Line] | None = None, watch: Watch | None = None) -> None:
         self.dialogue = Dialogue()
         self.transcript = transcript
-        self._deadlines = deadlines or Deadlines(asyncio.get_running_loop())
-        self._loop = self._deadlines.loop
+        self._watch = watch or Watch(asyncio.get_running_loop())
+        self._loop = self._watch.loop
+        self.deadline = inf
+        self._timeout = inf
         self._answers: list[Answer] = []
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._waits: Queue | None = None
         self._wanted = 0
         self._trouble: LinkError | None = None
         self._on_gone: Callable[[], None] | None = None
@@ -91,6 +94,7 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        self._watch.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Feed the dialogue; wake whoever waits."""
@@ -110,17 +114,14 @@ class Link(asyncio.Protocol):
             return
         # What belongs to no command was unasked.
         self._answers += [answer for answer in answers if answer.stage is not Stage.POLICY]
-        if self._waiter is None:
-            return
-        if len(self._answers) >= self._wanted:
-            self._wake()
-        elif self._waits is not None:
-            self._waits.start(self)  # each answer has its own time
+        if self._waiter is not None:
+            self.deadline = self._loop.time() + self._timeout  # each answer has its own time
+            if len(self._answers) >= self._wanted:
+                self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The other side is gone."""
-        if self._waits is not None:
-            self._waits.stop(self)
+        self._watch.discard(self)
         self._fail(LinkError("disconnected", f"the server closed the connection{f': {exc}' if exc else ''}"))
         self._transport = None  # the two hold each other, and would wait for the garbage collector
         if self._on_gone is not None:
@@ -145,13 +146,13 @@ class Link(asyncio.Protocol):
             self._transport.write(data)
         self._wanted = len(self._answers) + self.dialogue.waiting
         if self._trouble is None and len(self._answers) < self._wanted:
-            waits = self._waits = self._deadlines.of(timeout)
-            waits.start(self)
+            self._timeout = timeout
+            self.deadline = self._loop.time() + timeout
             self._waiter = self._loop.create_future()
             try:
                 await self._waiter
             finally:
-                waits.stop(self)
+                self.deadline = inf
                 self._waiter = None
         answers, self._answers = self._answers, []
         if self._trouble is not None and len(answers) < self._wanted:
@@ -208,8 +209,8 @@ class Link(asyncio.Protocol):
             self._note(">", ["QUIT"])
         with contextlib.suppress(OSError, RuntimeError):
             self._transport.write(data)
-        self._waits = self._deadlines.of(goodbye)
-        self._waits.start(self)
+        self._timeout = goodbye
+        self.deadline = self._loop.time() + goodbye
 
     # --- inside -----------------------------------------------------------------------------------
 
@@ -217,9 +218,9 @@ class Link(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    def expired(self, seconds: float) -> None:
-        """See `validator.deadlines.Expiring`."""
-        self._fail(LinkError("timeout", f"no answer within {seconds:g} s"))
+    def expired(self) -> None:
+        """See `validator.deadlines.Waiting`."""
+        self._fail(LinkError("timeout", f"no answer within {self._timeout:g} s"))
 
     def _fail(self, trouble: LinkError) -> None:
         if self._trouble is None:
@@ -262,19 +263,19 @@ class TcpConnector:
 
     def __init__(self, proxy: str = "") -> None:
         self.proxy = proxy
-        self._deadlines: Deadlines | None = None
+        self._watch: Watch | None = None
 
     async def __call__(
         self, ip: str, port: int, source: str, timeout: float, transcript: list[Line] | None
     ) -> Link:
         """Dial; see `Connector`."""
         loop = asyncio.get_running_loop()
-        deadlines = self._deadlines
-        if deadlines is None or deadlines.loop is not loop:
-            deadlines = self._deadlines = Deadlines(loop)
-        link = Link(transcript, deadlines)
+        watch = self._watch
+        if watch is None or watch.loop is not loop:
+            watch = self._watch = Watch(loop)
+        link = Link(transcript, watch)
         try:
-            with Patience(deadlines.of(timeout)):
+            with Patience(watch, timeout):
                 if not (self.proxy or source):
                     await loop.create_connection(lambda: link, ip, port)
                     return link

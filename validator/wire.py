@@ -101,7 +101,9 @@ def _parse(data: bytes, name: str, kind: int, question: bytes) -> Message:
         if at + length > len(data):
             raise WireError("cut short")
         if record_class == 1 and record_kind in (kind, CNAME):
-            records.setdefault((owner, record_kind), []).append((ttl, _value(data, at, length, record_kind, name)))
+            records.setdefault((owner, record_kind), []).append(
+                (ttl, _value(data, at, length, record_kind, name))
+            )
         at += length
     _follow(message, records, name, kind)
     return message
