@@ -1,4 +1,4 @@
-"""Time-outs: each stage of a session has its own, a slow server that keeps talking has more, and nothing lingers."""
+"""Time-outs: each stage of a session has its own, and none outlives what it was for."""
 
 from __future__ import annotations
 
