@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from api.answers import Answers
+from api.checking import Checker
 from api.config import Config, ConfigurationError
 from api.front import Front
 from api.jobs import JobError, Jobs
@@ -22,7 +23,7 @@ from api.keys import Keyring, load_keys
 from api.metrics import Metrics
 from api.pace import Pace
 from api.problems import Problem, ProblemBody, on_http_exception, on_invalid, on_problem
-from api.routes import explain, health, jobs, metrics, telegram, validate
+from api.routes import explain, health, jobs, metrics, reports, telegram, validate
 from api.service import Service
 from api.team import find_team
 from validator import ConfigError, Settings, Validator, load_config
@@ -64,6 +65,7 @@ def create_app(
     """
     keys = keyring or load_keys(config.keys)
     settings = validator_settings(config, environ)
+    config.need_worker_files()
     counted = Metrics()
     limits = config.limits
 
@@ -74,7 +76,7 @@ def create_app(
         answers = Answers(config.state / "answers.sqlite3", time.time)
         pace = Pace(limits.requests_per_second, limits.burst, time.monotonic)
         try:
-            async with Validator(settings) as checker, open_jobs(config, checker) as store:
+            async with _work(config, settings, open_jobs) as (checker, store):
                 app.state.service = Service(
                     config, keys, pace, counted, checker, store, team, answers, release()
                 )
@@ -92,8 +94,10 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    for module in (health, validate, explain, telegram, jobs, metrics):
+    app.state.routes = []
+    for module in (health, validate, explain, telegram, jobs, metrics, reports):
         app.include_router(module.router)
+        app.state.routes += module.router.routes
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(RequestValidationError, on_invalid)
@@ -101,6 +105,29 @@ def create_app(
     app.add_middleware(Front, metrics=counted, largest=_largest(config))
     app.openapi = lambda: _openapi(app, config)  # type: ignore[method-assign]  # FastAPI's way to extend it
     return app
+
+
+@asynccontextmanager
+async def _work(
+    config: Config, settings: Settings, open_jobs: OpenJobs
+) -> AsyncIterator[tuple[Checker, Jobs]]:
+    """What does the asking, and the jobs: this process, or the fleet.
+
+    The engine's packages are loaded only where they are used: a laptop's service has none.
+    """
+    async with AsyncExitStack() as stack:
+        if config.fleet is not None:
+            from api.fleet import fleet_jobs  # noqa: PLC0415
+
+            yield await stack.enter_async_context(fleet_jobs(config.fleet, config.limits.job_addresses))
+            return
+        validator = await stack.enter_async_context(Validator(settings))
+        store = await stack.enter_async_context(open_jobs(config, validator))
+        if config.worker is not None:
+            from api.carrier import at_work  # noqa: PLC0415
+
+            await stack.enter_async_context(at_work(config.worker, settings, validator))
+        yield validator, store
 
 
 def validator_settings(config: Config, environ: Mapping[str, str]) -> Settings:

@@ -1,4 +1,4 @@
-"""One call's addresses on their way through the validator that all calls and jobs share."""
+"""One call's addresses on their way through what all calls and jobs share: a validator, or the fleet."""
 
 from __future__ import annotations
 
@@ -6,30 +6,37 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable
-from typing import Any
+from typing import Any, Protocol
 
-from validator import Stage, Status, Validator, Verdict
+from validator import Stage, Status, Verdict
 from validator.syntax import domain_of
 
 LATE = "not_in_time"
 
 
+class Checker(Protocol):
+    """Who finds verdicts: this process' validator, or the fleet."""
+
+    async def check(self, address: str, *, patient: bool = True) -> Verdict:
+        """See `validator.Validator.check`."""
+
+
 async def verdicts(
-    validator: Validator, addresses: Iterable[str], *, in_hand: int, pause: float, seconds: float
+    checker: Checker, addresses: Iterable[str], *, in_hand: int, pause: float, seconds: float
 ) -> AsyncGenerator[Verdict, None]:
     """A verdict for each different address, as it is known.
 
     Close the generator to stop: what was not yet asked is never asked, and sessions end in QUIT.
 
     Args:
-        validator: The process's.
+        checker: The process's.
         addresses: As the caller wrote them.
-        in_hand: Addresses that the validator has at once.
+        in_hand: Addresses that the checker has at once.
         pause: Seconds between two addresses of one domain; the validator's own pause for each operator and
             source holds besides.
         seconds: After which the rest is answered UNKNOWN, `not_in_time`.
     """
-    call = _Call(validator, addresses, in_hand, pause)
+    call = _Call(checker, addresses, in_hand, pause)
     until = time.monotonic() + seconds
     try:
         while call.unanswered:
@@ -53,9 +60,9 @@ def row_of(found: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Call:
-    def __init__(self, validator: Validator, addresses: Iterable[str], in_hand: int, pause: float) -> None:
+    def __init__(self, checker: Checker, addresses: Iterable[str], in_hand: int, pause: float) -> None:
         self.unanswered = dict.fromkeys(addresses)
-        self._validator = validator
+        self._checker = checker
         self._in_hand = in_hand
         self._pause = pause
         self._tasks: set[asyncio.Task[Verdict]] = set()
@@ -77,7 +84,7 @@ class _Call:
                 resting.append(domain)
                 continue
             self._next_at[name] = now + self._pause
-            task = asyncio.create_task(self._validator.check(domain.popleft(), patient=False))
+            task = asyncio.create_task(self._checker.check(domain.popleft(), patient=False))
             self._tasks.add(task)
             task.add_done_callback(self._known.put_nowait)
             if domain:

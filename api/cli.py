@@ -60,7 +60,7 @@ def key(name: str, *, scopes: str) -> int:
 
     Args:
         name: Who will use it.
-        scopes: What for: validate, jobs, notify, metrics; separated by commas.
+        scopes: What for: validate, jobs, notify, metrics, reports; separated by commas.
     """
     with _one_line():
         checked_name(name, "NAME")

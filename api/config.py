@@ -69,6 +69,36 @@ class Limits(BaseModel):
     stop_seconds: Seconds = 20.0
 
 
+class FleetTable(BaseModel):
+    """Jobs and `/validate` are carried by the fleet's nodes: for the orchestrator, which asks nobody itself.
+
+    Attributes:
+        database: libpq's connection string of the engine's database.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    database: str = Field(min_length=1, repr=False)
+
+
+class WorkerTable(BaseModel):
+    """This process works for the fleet besides, from the same source addresses.
+
+    Attributes:
+        node: This host's name, as its NATS identity has it.
+        nats: `tls://HOST:PORT`.
+        seed: File of its nkey seed.
+        ca: File of the authority that signed for NATS.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    node: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    nats: str
+    seed: Path
+    ca: Path
+
+
 class Config(BaseModel):
     """Where the service listens and what it uses.
 
@@ -80,6 +110,9 @@ class Config(BaseModel):
         allow_plain_http: Serve without TLS on an address that is not loopback, because the network between is
             trusted as this machine is: a container's own network, a tunnel.
         validator: The validator's configuration, see docs/validator.md; without one its defaults hold.
+        reports: Directory of reports that others write as NAME.json, for `GET /reports/NAME`.
+        fleet: See `FleetTable`; the validator is not used then.
+        worker: See `WorkerTable`.
         log_addresses: Log each address checked with its verdict.
     """
 
@@ -92,6 +125,9 @@ class Config(BaseModel):
     tls_key: Path | None = None
     allow_plain_http: bool = False
     validator: Path | None = None
+    reports: Path | None = None
+    fleet: FleetTable | None = None
+    worker: WorkerTable | None = None
     log_addresses: bool = False
     limits: Limits = Limits()
 
@@ -118,6 +154,18 @@ class Config(BaseModel):
                 f"TLS: cannot use {self.tls_certificate} with {self.tls_key}: {reason}"
             ) from None
         return context
+
+    def need_worker_files(self) -> None:
+        """See that what `worker` names is there, now and not at the first connection.
+
+        Raises:
+            ConfigurationError: naming the file.
+        """
+        for path in (self.worker.seed, self.worker.ca) if self.worker else ():
+            try:
+                path.read_bytes()
+            except OSError as error:
+                raise ConfigurationError(f"worker: cannot read {path}: {error.strerror}") from None
 
     def refuse_open(self, host: str) -> None:
         """Hold that keys and addresses do not cross a network in the clear.
@@ -163,6 +211,8 @@ def _completed(config: Config, environ: Mapping[str, str]) -> Config:
     config.refuse_open(host)
     if (config.tls_certificate is None) != (config.tls_key is None):
         raise ConfigurationError("tls_certificate and tls_key: give both or neither")
+    if config.fleet and config.worker:
+        raise ConfigurationError("fleet and worker: a host hands work out or does it; give one of them")
     if config.state == Path():
         # Several are separated by colons (systemd.exec(5), StateDirectory=).
         directory = environ.get("STATE_DIRECTORY", "").partition(":")[0]

@@ -23,6 +23,7 @@ class Scope(StrEnum):
     JOBS = "jobs"
     NOTIFY = "notify"
     METRICS = "metrics"
+    REPORTS = "reports"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as FrameworkError
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -121,7 +122,18 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     """Handler for what the framework raises: unknown paths, wrong methods, unreadable bodies."""
     assert isinstance(error, FrameworkError)  # noqa: S101 - how it is registered
     code, detail = _CODES.get(error.status_code, ("error", str(error.detail)))
-    return answer(Problem(error.status_code, code, detail, headers=error.headers), request.state.id)
+    headers = error.headers
+    if error.status_code == 405 and (methods := _methods(request)):
+        headers = {"Allow": methods}
+    return answer(Problem(error.status_code, code, detail, headers=headers), request.state.id)
+
+
+def _methods(request: Request) -> str:
+    """What the path takes: the framework would name those of its first route alone (RFC 9110, 10.2.1)."""
+    fitting = (
+        route for route in request.app.state.routes if route.matches(request.scope)[0] is not Match.NONE
+    )
+    return ", ".join(sorted(method for route in fitting for method in route.methods))
 
 
 async def on_invalid(request: Request, error: Exception) -> Response:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from api.answers import Answers
+from api.checking import Checker
 from api.config import Config
 from api.jobs import Jobs
 from api.keys import Keyring
 from api.metrics import Metrics
 from api.pace import Pace
 from api.team import Team
-from validator import Validator
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Service:
     keyring: Keyring
     pace: Pace
     metrics: Metrics
-    validator: Validator
+    checker: Checker
     jobs: Jobs
     team: Team
     answers: Answers

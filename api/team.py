@@ -61,7 +61,7 @@ class Team:
             self._waiting -= 1
 
     async def status(self) -> Status | None:
-        """The outbox at a glance; None if nothing was ever queued or it cannot be used."""
+        """The outbox at a glance; None if it cannot be used."""
         try:
             return await self._in_thread(lambda: status(self.outbox, clock()))
         except OutboxError:

@@ -7,6 +7,7 @@ body, a byte a minute, or never reads its answer, holds a connection for ever.
 from __future__ import annotations
 
 import asyncio
+import socket
 import uuid
 from typing import Any
 
@@ -19,6 +20,9 @@ from api.problems import MEDIA_TYPE, Problem, body_of
 
 LOOK_SECONDS = 1.0
 LAST_CALL_SECONDS = 1.0
+# What the kernel takes of an answer beyond what is on its way. Its own choice is megabytes where packets are
+# large, as on loopback: so much would be made for each client that reads nothing of it.
+_UNSENT = 32 * 1024
 # Chunked framing around a body that is just small enough.
 _SPARE = 1 << 20
 
@@ -55,6 +59,9 @@ class _Wire(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for headers; where there is no room, the longest waiting one goes."""
         super().connection_made(transport)
+        line = transport.get_extra_info("socket")
+        if line.family in (socket.AF_INET, socket.AF_INET6):
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
         self._since = self._moved = self.loop.time()
         if len(self.connections) > self.limits.connections:
             self._make_room()

@@ -20,6 +20,8 @@ app.command("cli.accounts:app", name="accounts")
 app.command("cli.provision:plan", name="plan")
 app.command("cli.provision:apply", name="apply")
 app.command("cli.tools:app", name="tools")
+app.command("cli.backup:app", name="backup")
+app.command("cli.backup:restore", name="restore")
 app.command("cli.status:status", name="status")
 app.command("cli.rehearse:rehearse", name="rehearse")
 

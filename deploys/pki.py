@@ -39,6 +39,24 @@ class HostCertificate:
     key: str = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Trust:
+    """What a host needs to show itself to the fleet's others and to know them.
+
+    Args:
+        authority: the fleet's CA certificate, PEM.
+        own: the host's certificate.
+    """
+
+    authority: str
+    own: HostCertificate
+
+
+def trust(secret: bytes, infra_domain: str, fqdn: str, ipv4: str) -> Trust:
+    """A host's; see :func:`authority` and :func:`host_certificate`."""
+    return Trust(authority(secret, infra_domain), host_certificate(secret, infra_domain, fqdn, ipv4))
+
+
 def authority(secret: bytes, infra_domain: str) -> str:
     """The fleet's CA certificate, PEM.
 

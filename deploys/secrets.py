@@ -79,6 +79,26 @@ def api_key(secret: bytes, fqdn: str) -> str:
     return base64.urlsafe_b64encode(derive(secret, "api key", fqdn, 32)).decode().rstrip("=")
 
 
+def fingerprint(secret: bytes) -> str:
+    """Derive a name for the secret, 8 hexadecimal digits: tells two apart, and nothing else of either.
+
+    Args:
+        secret: from :func:`root_secret`.
+    """
+    return derive(secret, "fingerprint", "", 4).hex()
+
+
+def caller_key(secret: bytes, caller: str, fqdn: str) -> str:
+    """Derive a program's or person's key to the orchestrator's own REST service, as long as a node's.
+
+    Args:
+        secret: from :func:`root_secret`.
+        caller: who calls: `n8n`, `operator`.
+        fqdn: the orchestrator's full name.
+    """
+    return api_key(secret, f"{caller}@{fqdn}")
+
+
 def derive(secret: bytes, purpose: str, subject: str, length: int) -> bytes:
     """Derive bytes that nobody without the secret can know.
 

@@ -15,9 +15,11 @@ from deploys.base import base
 from deploys.base.settings import settings
 from deploys.mail import mail
 from deploys.mail.services import PACKAGES as MAIL_PACKAGES
-from deploys.orchestrator import orchestrator
+from deploys.metrics import metrics
+from deploys.metrics.services import packages as metric_packages
+from deploys.orchestrator import orchestrator, stores
 from deploys.orchestrator.services import packages
-from deploys.tools import tools
+from deploys.tools import python, release_brought, tools
 from deploys.tools.services import PACKAGES as TOOL_PACKAGES
 
 
@@ -27,11 +29,21 @@ def site() -> None:
     current = settings(host.data.dict())
     base(
         current=current,
-        packages=(*TOOL_PACKAGES, *(MAIL_PACKAGES if current.sends_mail else ()), *packages(current)),
+        packages=(
+            *TOOL_PACKAGES,
+            *(MAIL_PACKAGES if current.sends_mail else ()),
+            *packages(current),
+            *metric_packages(current),
+        ),
     )
     mail(current=current)
+    release_brought()
+    # What keeps state is up before what uses it: the tools, and n8n.
+    stores(current=current, python=python())
     tools(current=current)
-    orchestrator(current=current)
+    orchestrator(current=current, python=python())
+    # Last: it looks at what is there.
+    metrics(current=current)
 
 
 if pyinfra.is_cli:

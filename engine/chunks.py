@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import ceil
 
-from engine.operators import LEAST, MISC, queue_of, queues
+from engine.operators import EXPRESS, LEAST, MISC, queue_of, queues
 from validator import syntax
 
 MOST_BYTES = 256 * 1024
@@ -51,7 +51,7 @@ def domain_of(address: str) -> str:
     return syntax.domain_of(address) if "@" in address else ""
 
 
-def cut(items: Iterable[Item], *, nodes: int, last: bool) -> list[Piece]:
+def cut(items: Iterable[Item], *, nodes: int, last: bool, express: bool = False) -> list[Piece]:
     """Cut a part of a list.
 
     Addresses of one domain stay together, so that a node learns once whether it accepts everything.
@@ -61,13 +61,14 @@ def cut(items: Iterable[Item], *, nodes: int, last: bool) -> list[Piece]:
         nodes: How many share the work; at least 1.
         last: No more of this list follows: chunks get smaller towards the end, so that all nodes finish
             together (guided self-scheduling).
+        express: Somebody waits for the list: all of it goes to the queue of that name.
 
     Returns:
         Every item in exactly one piece, ordered by the first place.
     """
     grouped: dict[str, list[Item]] = {}
     for item in items:
-        grouped.setdefault(queue_of(item.operator), []).append(item)
+        grouped.setdefault(EXPRESS if express else queue_of(item.operator), []).append(item)
     pieces: list[Piece] = []
     for queue, members in grouped.items():
         members.sort(key=lambda item: (item.domain, item.place))

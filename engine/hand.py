@@ -12,6 +12,7 @@ from typing import Any
 from nats.aio.msg import Msg
 
 from engine.messages import Chunk, Report
+from engine.operators import EXPRESS
 from validator.engine import Engine
 from validator.verdict import Verdict
 from validator.work import Job
@@ -49,6 +50,7 @@ class Hand:
         self.rest = deque(chunk.rows)
         self.news = asyncio.Event()
         self.dropped = False
+        self._patient = chunk.queue != EXPRESS  # whoever waits for an answer does not wait for a greylist
         self._asked: dict[int, _Asked] = {}
         self._found: list[tuple[int, dict[str, Any]]] = []
         self._oldest = 0.0
@@ -58,7 +60,7 @@ class Hand:
         for _ in range(min(most, len(self.rest))):
             place, address = self.rest.popleft()
             asked = self._asked[place] = _Asked(clock())
-            asked.ticket = engine.submit(address, partial(self._known, place, clock))
+            asked.ticket = engine.submit(address, partial(self._known, place, clock), patient=self._patient)
 
     def drop(self, engine: Engine) -> None:
         """Begin on nothing more and take back what has no answer."""

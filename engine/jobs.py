@@ -6,7 +6,6 @@ The coordinator, perhaps on another host, finds by itself what is changed here.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
@@ -18,21 +17,19 @@ import psycopg
 from psycopg import errors
 from psycopg.rows import DictRow
 
+from engine import accept
 from engine.database import Connection, connect, migrate
-from engine.messages import MOST_TEXT
 from engine.model import (
-    IdempotencyConflict,
     Job,
     JobNotFound,
     JobOver,
+    NobodyAtWork,
     State,
     StorageBroken,
     StorageFull,
-    TooManyAddresses,
 )
 
 MOST_ADDRESSES = 1_000_000
-COPY_ROWS = 2000
 PAGE = 1000
 """Verdicts read at once: bounds memory, whatever the list's length."""
 
@@ -66,15 +63,19 @@ class FleetJobs:
         except psycopg.Error as error:
             raise StorageBroken(f"the database cannot be used: {_line(error)}") from error
 
-    async def submit(self, addresses: AsyncIterable[str], *, owner: str, key: str | None = None) -> Job:
+    async def submit(
+        self, addresses: AsyncIterable[str], *, owner: str, key: str | None = None, express: bool = False
+    ) -> Job:
         """Accept a list, whole or not at all; read as it comes, never held in memory.
 
-        An address is kept as given, but for NUL and whatever goes beyond `MOST_TEXT` characters.
+        An address is kept as given, but for NUL and whatever goes beyond `messages.MOST_TEXT` characters.
 
         Args:
             addresses: One item for each row, right or wrong.
             owner: Whose job it is.
             key: The same key with the same list gives the job that is there.
+            express: Somebody waits for a short list: it goes before others, greylists and cool-downs are not
+                waited for, and it is forgotten within hours.
 
         Raises:
             IdempotencyConflict, TooManyAddresses, StorageFull, StorageBroken: see there.
@@ -86,57 +87,16 @@ class FleetJobs:
             async with connection.transaction():
                 row = await _one(
                     connection,
-                    "INSERT INTO engine.job (id, owner, key, digest, state, total)"
-                    " VALUES (%s, %s, %s, '', 'QUEUED', 0) ON CONFLICT (owner, key) DO NOTHING RETURNING n",
-                    (id_, owner, key),
+                    "INSERT INTO engine.job (id, owner, key, digest, state, total, express)"
+                    " VALUES (%s, %s, %s, '', 'QUEUED', 0, %s)"
+                    " ON CONFLICT (owner, key) DO NOTHING RETURNING n",
+                    (id_, owner, key, express),
                 )
                 if row is None:
-                    id_ = await self._repeated(connection, addresses, owner, key)
+                    id_ = await accept.repeated(connection, addresses, owner, key)
                 else:
-                    await self._copy(connection, addresses, row["n"])
+                    await accept.copy(connection, addresses, row["n"], self._most)
             return await _get(connection, id_, owner)
-
-    async def _copy(self, connection: Connection, addresses: AsyncIterable[str], job: int) -> None:
-        digest, total = _Digest(), 0
-        async with (
-            connection.cursor() as cursor,
-            cursor.copy("COPY engine.address (job, place, address) FROM STDIN") as copy,
-        ):
-            lines: list[str] = []
-            async for address in addresses:
-                total += 1
-                if total > self._most:
-                    raise TooManyAddresses(f"a job may have {self._most:,} addresses; this list has more")
-                digest.add(address)
-                lines.append(f"{job}\t{total}\t{_copied(address)}\n")
-                if len(lines) == COPY_ROWS:
-                    await copy.write("".join(lines).encode("utf-8", "replace"))
-                    lines.clear()
-            await copy.write("".join(lines).encode("utf-8", "replace"))
-        # The planner has no statistics of rows that came this moment and would compare each with each.
-        await connection.execute("SET LOCAL enable_nestloop = off")
-        await connection.execute(TWINS, {"job": job})
-        await connection.execute(
-            "UPDATE engine.job SET total = %(total)s, digest = %(digest)s,"
-            " state = CASE WHEN %(total)s = 0 THEN 'DONE' ELSE state END,"
-            " finished = CASE WHEN %(total)s = 0 THEN now() END WHERE n = %(job)s",
-            {"total": total, "digest": digest.value(), "job": job},
-        )
-
-    async def _repeated(
-        self, connection: Connection, addresses: AsyncIterable[str], owner: str, key: str | None
-    ) -> str:
-        digest = _Digest()
-        async for address in addresses:
-            digest.add(address)
-        row = await _one(
-            connection, "SELECT id, digest FROM engine.job WHERE owner = %s AND key = %s", (owner, key)
-        )
-        if row is None:
-            raise JobNotFound("the job of this key was pruned while its list came again; send it once more")
-        if row["digest"] != digest.value():
-            raise IdempotencyConflict("this idempotency key was used for another list")
-        return str(row["id"])
 
     async def get(self, id: str, *, owner: str) -> Job:  # noqa: A002 - the field's name
         """One job.
@@ -220,6 +180,17 @@ class FleetJobs:
         """
         return _still_open(await self._change(RESUME, id, owner))
 
+    async def need_nodes(self) -> None:
+        """See that somebody is there to do what is asked.
+
+        Raises:
+            NobodyAtWork, StorageBroken: see there.
+        """
+        async with self._connection() as connection:
+            query = "SELECT name FROM engine.node WHERE seen > now() - make_interval(secs => %s) LIMIT 1"
+            if await _one(connection, query, (ALIVE,)) is None:
+                raise NobodyAtWork("no node is at work just now; POST /jobs keeps a list until one is")
+
     async def _change(self, statement: LiteralString, id_: str, owner: str) -> Job:
         async with self._connection() as connection:
             await connection.execute(statement, (id_, owner))
@@ -246,15 +217,6 @@ PAUSE = (
 )
 RESUME = "UPDATE engine.job SET state = 'QUEUED' WHERE id = %s AND owner = %s AND state = 'PAUSED'"
 
-TWINS = """
-UPDATE engine.address a SET twin = f.first
-FROM (
-    SELECT lower(btrim(address)) AS text, min(place) AS first FROM engine.address
-    WHERE job = %(job)s GROUP BY 1 HAVING count(*) > 1
-) f
-WHERE a.job = %(job)s AND lower(btrim(a.address)) = f.text AND a.place <> f.first
-"""
-
 PAGE_OF_RESULTS = """
 SELECT v.seq, v.place, a.address, v.body
 FROM engine.job j
@@ -272,30 +234,6 @@ SELECT j.*,
     (SELECT coalesce(array_agg(line ORDER BY since), '{}') FROM engine.trouble) AS troubles
 FROM engine.job j
 """
-
-
-class _Digest:
-    """Of a list, however it was cut into rows."""
-
-    def __init__(self) -> None:
-        self._hash = hashlib.sha256()
-
-    def add(self, address: str) -> None:
-        text = address.encode("utf-8", "surrogatepass")
-        self._hash.update(b"%d:" % len(text) + text)
-
-    def value(self) -> bytes:
-        return self._hash.digest()
-
-
-def _copied(address: str) -> str:
-    """As COPY's text format writes it; PostgreSQL stores no NUL."""
-    text = address[:MOST_TEXT]
-    if text.isalnum() or not any(char in text for char in "\\\t\n\r\0"):
-        return text
-    for char, written in ("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"), ("\0", "\ufffd"):
-        text = text.replace(char, written)
-    return text
 
 
 async def _one(connection: Connection, query: LiteralString, values: Sequence[Any]) -> DictRow | None:

@@ -9,6 +9,7 @@ from typing import Any
 from engine.chunks import Item, Piece, domain_of
 from engine.database import Connection
 from engine.messages import Chunk, Pulse
+from engine.operators import EXPRESS
 
 BLOCK = 20_000
 """Addresses cut at once: enough to fill chunks of every operator, few enough to hold in memory."""
@@ -17,6 +18,9 @@ MOST_WAITING = 400
 """Chunks of a job that may lie cut and not handed out: a list of one operator is not cut to its end ahead."""
 
 ROUTE_DAYS = 7
+
+EXPRESS_KEPT = 3600.0
+"""Seconds for which a job whose caller waited is kept after its end: the answer was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +32,14 @@ class Block:
         until: Place of its last address.
         last: No more follows.
         items: What is to be cut; operators not filled in.
+        express: Its caller waits.
     """
 
     job: int
     until: int
     last: bool
     items: tuple[Item, ...]
+    express: bool = False
 
 
 class Ledger:
@@ -45,13 +51,17 @@ class Ledger:
     # --- cutting ----------------------------------------------------------------------------------
 
     async def next_block(self) -> Block | None:
-        """The next part of the job with the fewest chunks waiting; None if every list is cut far enough."""
+        """The next part of the job with the fewest chunks waiting, but first of one whose caller waits.
+
+        None if every list is cut far enough.
+        """
         row = await self._one(
             """
-            SELECT j.n, j.cut, j.total FROM engine.job j
+            SELECT j.n, j.cut, j.total, j.express FROM engine.job j
             LEFT JOIN engine.chunk c ON c.job = j.n AND c.state = 'WAITING'
             WHERE j.state IN ('QUEUED', 'RUNNING') AND j.cut < j.total
-            GROUP BY j.n HAVING count(c) < %s ORDER BY count(c), j.n LIMIT 1
+            GROUP BY j.n HAVING count(c) < %s
+            ORDER BY j.express DESC, count(c), j.n LIMIT 1
             """,
             (MOST_WAITING,),
         )
@@ -67,7 +77,7 @@ class Ledger:
             Item(found["place"], len(found["address"].encode()), domain_of(found["address"]))
             for found in await cursor.fetchall()
         )
-        return Block(row["n"], until, until == row["total"], items)
+        return Block(row["n"], until, until == row["total"], items, row["express"])
 
     async def routes(self, domains: Iterable[str]) -> dict[str, str]:
         """Operators of domains, as far as learned within a week."""
@@ -97,10 +107,12 @@ class Ledger:
     # --- handing out ------------------------------------------------------------------------------
 
     async def queues_waiting(self) -> list[str]:
-        """Queues that something could be handed out to."""
+        """Queues that something could be handed out to, first that of callers who wait."""
         cursor = await self._connection.execute(
-            "SELECT DISTINCT c.queue FROM engine.chunk c JOIN engine.job j ON j.n = c.job"
-            " WHERE c.state = 'WAITING' AND j.state IN ('QUEUED', 'RUNNING') ORDER BY c.queue"
+            "SELECT DISTINCT c.queue, c.queue <> %s AS later"
+            " FROM engine.chunk c JOIN engine.job j ON j.n = c.job"
+            " WHERE c.state = 'WAITING' AND j.state IN ('QUEUED', 'RUNNING') ORDER BY later, c.queue",
+            (EXPRESS,),
         )
         return [row["queue"] for row in await cursor.fetchall()]
 
@@ -227,10 +239,11 @@ class Ledger:
             await self._connection.execute("DELETE FROM engine.trouble WHERE what = %s", (what,))
 
     async def prune(self, keep_days: float) -> int:
-        """Forget jobs that have been over so long; one transaction each."""
+        """Forget jobs that have been over so long, express ones after an hour; one transaction each."""
         cursor = await self._connection.execute(
-            "SELECT n FROM engine.job WHERE finished < now() - make_interval(secs => %s)",
-            (keep_days * 86400,),
+            "SELECT n FROM engine.job WHERE finished < now() - make_interval(secs =>"
+            " CASE WHEN express THEN least(%(express)s, %(keep)s) ELSE %(keep)s END)",
+            {"express": EXPRESS_KEPT, "keep": keep_days * 86400},
         )
         old = [row["n"] for row in await cursor.fetchall()]
         for job in old:

@@ -85,5 +85,9 @@ class StorageFull(JobError):
     """There is no space to keep the job; nothing of it was kept, and the same call may succeed later."""
 
 
+class NobodyAtWork(JobError):
+    """No node has given a sign of life of late, so whoever waits for an answer waits in vain."""
+
+
 class StorageBroken(JobError):
     """What keeps the jobs cannot be reached, read or written, for a reason other than space."""

@@ -20,6 +20,12 @@ MOST = 500
 LEAST = 10
 """Smaller chunks cost more messages than they balance."""
 
+EXPRESS = "express"
+"""The queue of jobs whose caller waits: every node looks into it, whatever else it has in hand."""
+
+EXPRESS_MOST = 25
+"""Addresses in a chunk of it: a short list is spread over several nodes."""
+
 MISC = "misc"
 """The queue of all operators that the table does not name: too many, and too small, for one each."""
 
@@ -43,7 +49,7 @@ def queues() -> Mapping[str, int]:
     for name, suffix in _suffixes().items():
         rate = shipped.of(f"mx{suffix}").budget.rate
         sizes[name] = min(MOST, max(LEAST, int(rate * LEASE / 60))) if rate else MOST
-    return {**sizes, MISC: MOST}
+    return {**sizes, MISC: MOST, EXPRESS: EXPRESS_MOST}
 
 
 def queue_of(operator: str) -> str:

@@ -19,7 +19,7 @@ class Pace:
         keep_days: Days a job is kept after its end.
     """
 
-    ack_wait: float = 60.0
+    ack_wait: float = 30.0
     poll: float = 0.5
     sweep: float = 30.0
     alive: float = 30.0

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.link import Link
+from engine.manner import Manner
 from engine.pace import Pace
-from engine.worker import Manner
 from validator import ConfigError as ValidatorConfigError
 from validator import Settings, load_config
 from validator.settings import as_allowed, parse_endpoint

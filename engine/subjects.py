@@ -102,10 +102,37 @@ class Server:
 
 
 def server_config(server: Server, coordinator: str, nodes: Mapping[str, str]) -> str:
-    """The configuration of nats-server.
+    """The whole configuration of nats-server in one text.
+
+    Raises:
+        ValueError: for a name or key that is none.
+    """
+    return server_part(server) + accounts_part(coordinator, nodes)
+
+
+def server_part(server: Server) -> str:
+    """What the server is told of itself; a change of most of it takes a restart."""
+    lines = [
+        f"listen: {json.dumps(server.listen)}",
+        "server_name: orchestrator",
+        # A node that fell silent is noticed within a minute, and its open questions go to others.
+        'ping_interval: "20s"',
+        "ping_max: 2",
+        "max_payload: 1MB",
+        f"jetstream {{ store_dir: {json.dumps(server.store)}, max_mem: 64MB, max_file: {server.most_file} }}",
+    ]
+    if server.monitor:
+        lines.append(f"http: {json.dumps(server.monitor)}")
+    if server.certificate:
+        paths = f"cert_file: {json.dumps(server.certificate)}, key_file: {json.dumps(server.key)}"
+        lines.append(f"tls {{ {paths}, timeout: 5 }}")
+    return "\n".join(lines) + "\n"
+
+
+def accounts_part(coordinator: str, nodes: Mapping[str, str]) -> str:
+    """Who may come, and what for; the running server takes a change up.
 
     Args:
-        server: Where it listens and what it may take.
         coordinator: Public nkey of the coordinator, which may use everything in the account.
         nodes: Public nkeys by node name.
 
@@ -122,29 +149,8 @@ def server_config(server: Server, coordinator: str, nodes: Mapping[str, str]) ->
             f"      {{ nkey: {_key(nodes[name])}, permissions: {{ publish: {_list(allowed.publish)}, "
             f"subscribe: {_list(allowed.subscribe)} }} }}"
         )
-    lines = [
-        f"listen: {json.dumps(server.listen)}",
-        "server_name: orchestrator",
-        # A node that fell silent is noticed within a minute, and its open questions go to others.
-        'ping_interval: "20s"',
-        "ping_max: 2",
-        "max_payload: 1MB",
-        f"jetstream {{ store_dir: {json.dumps(server.store)}, max_mem: 64MB, max_file: {server.most_file} }}",
-        "accounts {",
-        "  OUTREACH {",
-        "    jetstream: enabled",
-        "    users: [",
-        *users,
-        "    ]",
-        "  }",
-        "}",
-    ]
-    if server.monitor:
-        lines.append(f"http: {json.dumps(server.monitor)}")
-    if server.certificate:
-        paths = f"cert_file: {json.dumps(server.certificate)}, key_file: {json.dumps(server.key)}"
-        lines.append(f"tls {{ {paths}, timeout: 5 }}")
-    return "\n".join(lines) + "\n"
+    head = ["accounts {", "  OUTREACH {", "    jetstream: enabled", "    users: ["]
+    return "\n".join([*head, *users, "    ]", "  }", "}"]) + "\n"
 
 
 def _key(text: str) -> str:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from nats.aio.msg import Msg
 from nats.js.errors import APIError
 
 from engine import subjects
-from engine.chunks import cut
+from engine.chunks import Item, cut
 from engine.intake import Intake
 from engine.ledger import Ledger
 from engine.link import STORAGE_FULL, why
@@ -103,15 +103,19 @@ class Term:
         block = await self._ledger.next_block()
         if block is None:
             return False
-        domains = {item.domain for item in block.items if item.domain}
+        items = block.items if block.express else await self._routed(block.items)
+        pieces = cut(items, nodes=self.nodes, last=block.last, express=block.express)
+        await self._ledger.add_chunks(block, pieces)
+        return True
+
+    async def _routed(self, items: Sequence[Item]) -> Sequence[Item]:
+        domains = {item.domain for item in items if item.domain}
         known = await self._ledger.routes(domains)
         if self._routes is not None and len(known) < len(domains):
             found = await self._routes(domains - known.keys())
             await self._ledger.learn(found)
             known.update(found)
-        items = [replace(item, operator=known.get(item.domain, "")) for item in block.items]
-        await self._ledger.add_chunks(block, cut(items, nodes=self.nodes, last=block.last))
-        return True
+        return [replace(item, operator=known.get(item.domain, "")) for item in items]
 
     async def _hand_out(self) -> int:
         """Fill each queue up to a chunk a node: more would only make the next job wait, and fill the disk."""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -16,8 +16,9 @@ from nats.js import JetStreamContext
 from engine import subjects
 from engine.hand import Hand
 from engine.link import Link, connect, why
+from engine.manner import Manner
 from engine.messages import BadMessage, Chunk, Pulse, Report
-from engine.operators import MISC, Allowance, queues
+from engine.operators import EXPRESS, MISC, Allowance, queues
 from engine.together import end, wait
 from validator import Settings, Validator
 
@@ -25,33 +26,6 @@ log = logging.getLogger("engine")
 
 TRIES = 5
 """Deliveries after which a chunk is reported as one that nobody can finish."""
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """Times and sizes of a node; the defaults are for a fleet, tests have shorter ones.
-
-    Attributes:
-        progress: Seconds between two signs of life of a chunk; a third of the coordinator's `ack_wait`.
-        heartbeat: Seconds between two signs of life of the node.
-        window: Addresses of a named operator begun at once.
-        misc_window: Addresses of all other operators begun at once.
-        low: Addresses left of a named operator at which its next chunk is asked for.
-        most: Addresses in hand at once, those that wait for a greylist included.
-        pull: Seconds for which one question for work stands.
-        give_up: Seconds after which an address without a verdict gives the whole chunk to another node.
-        farewell: Seconds for the last reports when the node stops.
-    """
-
-    progress: float = 20.0
-    heartbeat: float = 5.0
-    window: int = 32
-    misc_window: int = 300
-    low: int = 8
-    most: int = 5000
-    pull: float = 30.0
-    give_up: float = 4 * 3600.0
-    farewell: float = 10.0
 
 
 class Worker:
@@ -62,13 +36,24 @@ class Worker:
         link: NATS.
         settings: The validator's.
         manner: Times and sizes.
+        validator: Open, and shared with others in this process, so that all keep one account of the address'
+            budgets; one of its own if none is given.
     """
 
-    def __init__(self, node: str, link: Link, settings: Settings, *, manner: Manner | None = None) -> None:
+    def __init__(
+        self,
+        node: str,
+        link: Link,
+        settings: Settings,
+        *,
+        manner: Manner | None = None,
+        validator: Validator | None = None,
+    ) -> None:
         self._node = subjects.token(node)
         self._link = link
         self._settings = settings
         self._manner = manner or Manner()
+        self._shared = validator
         self._run = secrets.token_hex(4)  # a node that begins anew must not repeat its old message ids
         self._hands: dict[str, Hand] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -89,7 +74,7 @@ class Worker:
         )
         self._jetstream = self._client.jetstream(timeout=5)
         try:
-            async with Validator(self._settings) as validator:
+            async with self._validator() as validator:
                 self._engine = validator.engine
                 self._allowance = Allowance(
                     self._settings.operators, validator.engine.lanes, self._settings.sources
@@ -98,6 +83,14 @@ class Worker:
                 await self._work(stop)
         finally:
             await _close(self._client)
+
+    @contextlib.asynccontextmanager
+    async def _validator(self) -> AsyncIterator[Validator]:
+        if self._shared is not None:
+            yield self._shared
+            return
+        async with Validator(self._settings) as own:
+            yield own
 
     async def _work(self, stop: asyncio.Event) -> None:
         log.info("%s is at work", self._node)
@@ -169,6 +162,8 @@ class Worker:
     def _wants(self, queue: str) -> bool:
         """Whether the node should begin on another chunk of a queue."""
         now = self._loop.time()
+        if queue == EXPRESS:
+            return not self._trouble  # few and short; the budgets hold in the validator
         mine = [hand for hand in self._hands.values() if hand.chunk.queue == queue]
         left = sum(len(hand.rest) + hand.fresh(now - self._stale(queue)) for hand in mine)
         in_hand = sum(len(hand.rest) + hand.asked for hand in self._hands.values())
@@ -181,12 +176,12 @@ class Worker:
         )
 
     def _window(self, queue: str) -> int:
-        return self._manner.misc_window if queue == MISC else self._manner.window
+        return self._manner.misc_window if queue in (MISC, EXPRESS) else self._manner.window
 
     def _stale(self, queue: str) -> float:
         """Seconds after which an address does not wait for its budget any more but for a greylist."""
         pause = self._allowance.pause(queue, self._settings.rate_limit)
-        return 60.0 if queue == MISC else max(60.0, 3 * self._manner.window * pause)
+        return 60.0 if queue in (MISC, EXPRESS) else max(60.0, 3 * self._manner.window * pause)
 
     async def _take(self, message: Msg) -> None:
         try:

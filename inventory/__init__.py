@@ -19,6 +19,7 @@ from inventory.hosts import AddressError, Host, HostsError, hosts, known_hosts_f
 from inventory.load import load_fleet
 from inventory.model import (
     Accounts,
+    Backups,
     Dkim,
     Dns,
     Domain,
@@ -39,6 +40,7 @@ __all__ = [
     "Accounts",
     "AddressError",
     "Allocation",
+    "Backups",
     "CapacityError",
     "Dkim",
     "Dns",

@@ -26,6 +26,7 @@ def check(fleet: Fleet) -> list[Finding]:
         *_accounts(fleet),
         *_warmup(fleet),
         *_operators(fleet),
+        *_backups(fleet),
     ]
     # Whether all fits is only a question once names, pins and accounts are right.
     return findings or list(_capacity(fleet))
@@ -169,6 +170,20 @@ def _operators(fleet: Fleet) -> Iterator[Finding]:
                 f"{network} lets half the internet reach SSH and IMAP",
                 "name the networks you administer from",
             )
+
+
+def _backups(fleet: Fleet) -> Iterator[Finding]:
+    if fleet.backups is None:
+        return
+    from pyrage import RecipientError, x25519  # noqa: PLC0415 - most fleets' files are read without it
+
+    recipients = [(key, ("backups", "recipients", at)) for at, key in enumerate(fleet.backups.recipients)]
+    for key, path in recipients:
+        try:
+            x25519.Recipient.from_str(key)
+        except RecipientError:
+            yield Finding(path, "the key has a typing mistake in it", "copy it from age-keygen's output")
+    yield from _twice(recipients, "the key {} is listed already as {}", "remove one")
 
 
 def _capacity(fleet: Fleet) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from inventory.model import DomainName, Fleet, Label, LocalPart, PersonName
+from inventory.model import AgeRecipient, DomainName, Fleet, Label, LocalPart, PersonName
 from inventory.problems import FieldPath, Finding
 
 
@@ -119,6 +119,7 @@ _SHAPES = {
         "a local part",
         "use lower-case letters and digits, with single . _ or - in between",
     ),
+    _pattern(AgeRecipient): ("an age public key", "write the one that age-keygen prints, age1..."),
     _pattern(PersonName): ("a display name", "leave out quotes, backslashes and < >"),
 }
 

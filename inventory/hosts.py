@@ -60,7 +60,8 @@ def hosts(
     `dkim_bits`, `accounts` (a list of `address`, `display_name`)), `report_domain` (whose DMARC and TLS
     reports this host takes, or None), `limits` (as in the file), and what pyinfra's SSH connector reads:
     `ssh_hostname`, `ssh_user`, `ssh_known_hosts_file`, `ssh_strict_host_key_checking`, `ssh_key`. The
-    orchestrator also has `nodes` (address by name, None while it is not known) and `services`.
+    orchestrator also has `nodes` (address by name, None while it is not known), `services`, `fleet` (the
+    whole fleet file) and `backups` (None, or `recipients`, `keep_days` and `hour` as in the file).
 
     Args:
         allocation: the fleet with every domain at home.
@@ -127,10 +128,12 @@ def _shared(
 
 
 def _orchestrator(allocation: Allocation, known: Mapping[str, str]) -> dict[str, Any]:
-    orchestrator = allocation.fleet.orchestrator
+    orchestrator, backups = allocation.fleet.orchestrator, allocation.fleet.backups
     return {
         "nodes": {node.name: known.get(node.name) for node in allocation.nodes},
         "services": list(orchestrator.services),
+        "fleet": allocation.fleet.model_dump(mode="json"),
+        "backups": backups.model_dump(mode="json", exclude={"to"}) if backups else None,
     }
 
 

@@ -32,6 +32,9 @@ LocalPart = Annotated[str, StringConstraints(max_length=64, pattern=r"^[a-z0-9]+
 PersonName = Annotated[str, StringConstraints(max_length=128, pattern=r'^[^\s"<>\\][^"<>\\\x00-\x1f]*$')]
 """A name as a mail client shows it. Quotes, angle brackets and backslashes would need quoting everywhere."""
 
+AgeRecipient = Annotated[str, StringConstraints(pattern=r"^age1[02-9ac-hj-np-z]{58}$")]
+"""An age public key: Bech32 of an X25519 point (age-encryption.org/v1)."""
+
 Count = Annotated[int, Field(strict=True)]
 """A whole number, written as one: neither `yes` nor `"5"`."""
 
@@ -179,6 +182,24 @@ class Dkim(Block):
     bits: Literal[2048, 3072, 4096] = 2048
 
 
+class Backups(Block):
+    """Nightly encrypted archives of what only the orchestrator knows: see docs/backups.md."""
+
+    recipients: tuple[AgeRecipient, ...] = Field(
+        min_length=1,
+        description="age public keys; whoever holds the identity of one of them can read the archives",
+    )
+    to: str = Field(
+        min_length=1,
+        description="Folder of the machine that runs `outreach backup` "
+        "(relative to the fleet file, ~ allowed)",
+    )
+    keep_days: Count = Field(
+        default=14, ge=1, le=3650, description="How long an archive stays, counted back from the newest"
+    )
+    hour: Count = Field(default=3, ge=0, le=23, description="Of the night's archive, UTC")
+
+
 class Fleet(Block):
     """The whole fleet, as one reviewed file describes it."""
 
@@ -197,5 +218,6 @@ class Fleet(Block):
     dkim: Dkim = Dkim()
     limits: Limits = Limits()
     warmup: tuple[WarmupStage, ...] = ()
+    backups: Backups | None = None
     proxies: Proxies | None = None
     prices: str = Field(default="current", description="Price book, by name")

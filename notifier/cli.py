@@ -147,7 +147,11 @@ def status(*, json: bool = False, place: Place = _PLACE) -> int:
         place: where the queue is.
     """
     with _one_line():
-        _show(status_of(place.path, clock()), as_json=json)
+        found = status_of(place.path, clock())
+        if not json and found == Status():
+            _say(f"nothing queued in {place.path}")
+        else:
+            _show(found, as_json=json)
         return 0
 
 

@@ -89,16 +89,16 @@ class Status:
         unsent: the latest refused or expired ones.
     """
 
-    waiting: int
-    sent: int
-    refused: int
-    expired: int
-    oldest_seconds: float
-    held_seconds: float
-    unknown: int
-    orphaned: int
-    senders: int
-    unsent: tuple[Entry, ...]
+    waiting: int = 0
+    sent: int = 0
+    refused: int = 0
+    expired: int = 0
+    oldest_seconds: float = 0.0
+    held_seconds: float = 0.0
+    unknown: int = 0
+    orphaned: int = 0
+    senders: int = 0
+    unsent: tuple[Entry, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

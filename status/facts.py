@@ -101,6 +101,19 @@ class Release(_Fact):
     health_problem: str = ""
 
 
+class Backups(_Fact):
+    """What is made of the orchestrator every night; times are seconds since 1970.
+
+    `since` is when it was set up, `pulled` when somebody last had every archive of it elsewhere.
+    """
+
+    archives: int
+    since: float
+    newest: float | None = None
+    size: int = 0
+    pulled: float | None = None
+
+
 @dataclass(frozen=True)
 class Greeting:
     """A dialogue with the mail server on port 25, up to RCPT.
@@ -153,6 +166,7 @@ class HostFacts(_Fact):
     greeting: Greeting | None = None
     knocks: Mapping[str, bool] = {}
     release: Release | None = None
+    backups: Backups | None = None
     errors: Mapping[str, str] = {}
 
 
@@ -279,6 +293,7 @@ class Subject:
         names: in DNS.
         strangers: by port: whether hosts that are neither operators nor orchestrator got through; a port
             nobody tried is missing.
+        backups: whether the fleet file wants any of this host; None for a host of which there are none.
     """
 
     host: str
@@ -292,6 +307,7 @@ class Subject:
     outside: Outside
     names: HostNames
     strangers: Mapping[int, bool] = field(default_factory=dict)
+    backups: bool | None = None
 
     @property
     def sends_mail(self) -> bool:

@@ -256,6 +256,9 @@ class Survey:
             outside=outside[name].result(),
             names=names[name].result(),
             strangers=strangers(place.address, told),
+            backups=self._allocation.fleet.backups is not None
+            if place.server.role is Role.ORCHESTRATOR
+            else None,
         )
 
     def _listings(self, subjects: Sequence[Subject]) -> Iterator[Finding]:

@@ -27,6 +27,8 @@ SESSION_ID = re.compile(r"\b(?=[a-z0-9_-]*\d)[a-z0-9_-]{10,}\b")
 PUNCTUATION = re.compile(r"[^\w@]+|_+")
 # Letters that Unicode does not take apart into a base and a mark.
 UNDIVIDED = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ß": "ss", "æ": "ae"})
+# What an `mx` condition calls a reply whose host is not known.
+NO_NAME = "-"
 # A reply is as long as its server likes; what a rule needs stands at its front.
 LONGEST_TEXT = 2000
 
@@ -62,12 +64,16 @@ class Rule:
     mx: tuple[str, ...] = ()
     ask: str = ""
 
+    def answers(self, code: str, stage: Stage) -> bool:
+        """Whether the rule is about such a code at such a stage."""
+        return (not self.stages or stage in self.stages) and any(
+            code.startswith(prefix) if prefix else not code for prefix in self.codes
+        )
+
     def fits(self, said: Heard) -> bool:
-        """Whether every condition given holds."""
+        """Whether every condition on the words and the RFC 3463 code holds."""
         return (
-            (not self.stages or said.stage in self.stages)
-            and any(said.code.startswith(prefix) if prefix else not said.code for prefix in self.codes)
-            and (not self.enhanced or _enhanced_fits(said.enhanced, self.enhanced))
+            (not self.enhanced or _enhanced_fits(said.enhanced, self.enhanced))
             and not (self.enhanced_not and _enhanced_fits(said.enhanced, self.enhanced_not))
             and (not self.mx or said.mx.endswith(self.mx))
             and self._speaks_of(said)
@@ -104,6 +110,7 @@ class Table:
     rules: tuple[Rule, ...]
     vendors: tuple[str, ...] = ()
     _seen: dict[tuple[int, str, str, str, Stage], Finding] = field(default_factory=dict)
+    _about: dict[tuple[str, Stage], tuple[Rule, ...]] = field(default_factory=dict)
 
     def classify(
         self, reply: Reply, *, stage: Stage = Stage.RCPT, mx: str = "", address: str = ""
@@ -116,7 +123,7 @@ class Table:
             mx: Host name of the server, for the vendors' dialects.
             address: The address asked about; its echo must not be read as the server's words.
         """
-        mx = f".{mx.rstrip('.').lower()}"
+        mx = f".{mx.rstrip('.').lower()}" if mx else NO_NAME
         if not mx.endswith(self.vendors):
             mx = ""
         raw = without_addresses(reply.text, address)
@@ -130,12 +137,22 @@ class Table:
         return found
 
     def _decide(self, reply: Reply, raw: str, mx: str, stage: Stage) -> Finding:
-        code = str(reply.code) if reply.code else ""
-        said = Heard(code, reply.enhanced[2:], fold(raw), raw, mx, stage)
-        for rule in self.rules:
+        text = fold(raw)
+        # Words without a code are a bounce's: what they say is read, what only the code would say is not.
+        code = str(reply.code) if reply.code else "5" if text.strip() else ""
+        said = Heard(code, reply.enhanced[2:], text, raw, mx, stage)
+        for rule in self._rules_about(code, stage):
             if rule.fits(said):
                 return Finding(rule.status, rule.reason, rule.confidence, rule.id, rule.source, rule.ask)
         return Finding(Status.UNKNOWN, "unclear", 0.5, "none", "no rule of the table fits")
+
+    def _rules_about(self, code: str, stage: Stage) -> tuple[Rule, ...]:
+        found = self._about.get((code, stage))
+        if found is None:
+            found = tuple(rule for rule in self.rules if rule.answers(code, stage))
+            if len(self._about) < 1024:
+                self._about[code, stage] = found
+        return found
 
 
 def without_addresses(text: str, address: str = "") -> str:

@@ -120,7 +120,7 @@ def explain(
 def _explain_line(line: bytes) -> dict[str, Any]:
     """One line in, one verdict out, whatever the line is: the order must hold."""
     try:
-        asked = json.loads(line)
+        asked = _json(line)
         if not isinstance(asked, dict) or not isinstance(asked.get("reply"), str):
             raise ValueError("no text under 'reply'")  # noqa: TRY004 - one kind of trouble for a bad line
         texts = {key: str(asked.get(key) or "") for key in ("mx", "stage", "address")}
@@ -136,6 +136,14 @@ def _explain_line(line: bytes) -> dict[str, Any]:
             "reason": "unreadable",
             "error": str(error),
         }
+
+
+def _json(line: bytes) -> Any:
+    """Old servers answer in Latin-1, and some logs keep their bytes."""
+    try:
+        return json.loads(line)
+    except UnicodeDecodeError:
+        return json.loads(line.decode("latin-1"))
 
 
 @app.command

@@ -98,9 +98,12 @@ class Lists:
 
 @lru_cache(maxsize=1)
 def shipped_lists() -> Lists:
-    """The lists of `lists.toml`."""
+    """The lists of `lists.toml`, and the throw-away domains that others gather."""
+    from disposable_email_domains import blocklist  # noqa: PLC0415 - ten thousand names, only for who flags
+
     data = tomllib.loads(files("validator").joinpath("lists.toml").read_text("utf-8"))
-    return Lists(*(frozenset(data[name].split()) for name in ("free", "disposable", "role")))
+    free, disposable, role = (frozenset(data[name].split()) for name in ("free", "disposable", "role"))
+    return Lists(free, (disposable | blocklist) - free, role)
 
 
 def is_role(local: str, lists: Lists) -> bool:

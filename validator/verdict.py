@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,6 +104,28 @@ class Verdict:
                 {"at": round(x.at, 4), "who": x.who, "text": x.text} for x in self.transcript
             ]
         return found
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Verdict:
+        """Read what `to_dict` wrote, but for a transcript.
+
+        Raises:
+            KeyError, ValueError: it is not that.
+        """
+        words = ("enhanced", "mx_host", "operator", "source_ip", "rule", "reply", "suggestion")
+        plain = ("email", "reason", "details", "confidence", "disposable", "role", "free", "attempts")
+        named: dict[str, Any] = {name: found[name] or "" for name in words}
+        named |= {name: found[name] for name in plain}
+        timings = found["timings"]
+        return cls(
+            status=Status(found["status"]),
+            stage=Stage(found["stage"]),
+            code=found["code"] or 0,
+            seconds=timings["total"],
+            dns=timings["dns"],
+            smtp=timings["smtp"],
+            **named,
+        )
 
 
 SENTENCES: dict[str, str] = {

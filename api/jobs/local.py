@@ -25,7 +25,7 @@ T = TypeVar("T")
 # Addresses written in one transaction.
 _BATCH = 5000
 # Results read at once.
-_PAGE = 500
+_PAGE = 100
 _SWEEP_EVERY, _SWEEP_SOON = 3600.0, 60.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import asdict
@@ -89,7 +90,7 @@ async def on_job_error(_request: Request, error: Exception) -> Response:
     raise problem_of(error)
 
 
-def problem_of(error: Exception) -> Problem:
+def problem_of(error: Exception) -> Problem:  # noqa: PLR0911 - one for each error
     """What a caller is told of them."""
     match error:
         case domain.JobNotFound():
@@ -100,6 +101,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem(409, "idempotency_key_reused", "This Idempotency-Key came with another list.")
         case domain.TooManyAddresses():
             return Problem(413, "too_many_addresses", f"{error}.")
+        case domain.NobodyAtWork():
+            return Problem(503, "no_nodes", f"{error}.", retry_after=30)
         case domain.StorageFull():
             return no_space()
     return Problem(503, "job_store", f"{error}", retry_after=30)
@@ -117,7 +120,8 @@ BODY = {
                     "properties": {"file": {"type": "string", "format": "binary"}},
                     "required": ["file"],
                     "additionalProperties": False,
-                }
+                },
+                "example": {"file": "someone@example.com\nother@example.com\n"},
             },
             **{
                 kind: {"schema": {"type": "string"}, "example": example}
@@ -259,6 +263,8 @@ async def results(
 async def _lines(rows: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
     async for row in rows:
         yield json_bytes(row_of(row)) + b"\n"
+        # A page of rows is there at once: of many readers none may have the loop for a whole page.
+        await asyncio.sleep(0)
 
 
 @router.post(

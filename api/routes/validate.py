@@ -138,7 +138,7 @@ async def _counted(service: Service, asked: Asked, request_id: str) -> AsyncGene
     try:
         async with aclosing(
             verdicts(
-                service.validator,
+                service.checker,
                 asked.emails,
                 in_hand=limits.in_hand,
                 pause=asked.rate_limit,

@@ -20,6 +20,8 @@ PACKAGES = (
 )
 API_PORT = 8025
 """Where a node's REST service listens, for the orchestrator alone."""
+EXPORTER_PORT = 9100
+"""Where a host's figures are, for the orchestrator alone."""
 MAIL_PORTS = (465, 587, 993)
 WEB_PORT = 443
 
@@ -87,6 +89,7 @@ def firewall(host: Settings) -> Service:
         sends_mail=host.sends_mail,
         orchestrator=host.orchestrator_ipv4,
         api_port=API_PORT,
+        exporter_port=EXPORTER_PORT,
         serves_web=serves_web,
         node_networks=host.orchestrator.node_networks if host.orchestrator else (),
     )

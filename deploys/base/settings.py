@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from inventory.model import Fleet
+
 
 @dataclass(frozen=True)
 class SendingDomain:
@@ -26,16 +28,35 @@ class SendingDomain:
 
 
 @dataclass(frozen=True)
+class Backups:
+    """What is made of the orchestrator every night.
+
+    Args:
+        recipients: age public keys.
+        keep_days: how long an archive stays.
+        hour: UTC.
+    """
+
+    recipients: tuple[str, ...]
+    keep_days: int
+    hour: int
+
+
+@dataclass(frozen=True)
 class Orchestrator:
     """What the orchestrator alone knows.
 
     Args:
         nodes: address by node, None while it is not known.
         services: what its databases are made ready for besides: `n8n`.
+        fleet: the fleet file.
+        backups: what is made of it every night; None for nothing.
     """
 
     nodes: Mapping[str, str | None]
     services: frozenset[str]
+    fleet: Fleet
+    backups: Backups | None = None
 
     @property
     def node_networks(self) -> tuple[str, ...]:
@@ -50,6 +71,7 @@ class Settings:
     Args:
         fqdn: full host name: HELO, A and PTR.
         sends_mail: it is a node.
+        fleet: name of the fleet.
         infra_domain: zone of the host names.
         ipv4: its own address.
         operator_networks: who may reach SSH, submission and IMAP; the orchestrator is one of them.
@@ -62,6 +84,7 @@ class Settings:
 
     fqdn: str
     sends_mail: bool
+    fleet: str
     infra_domain: str
     ipv4: str
     operator_networks: tuple[str, ...]
@@ -86,6 +109,7 @@ def settings(data: Mapping[str, Any]) -> Settings:
     return Settings(
         fqdn=data["fqdn"],
         sends_mail=data["role"] == "node",
+        fleet=data["fleet_name"],
         infra_domain=data["infra_domain"],
         ipv4=data["ipv4"],
         operator_networks=(f"{data['orchestrator_ipv4']}/32", *data["operator_addresses"]),
@@ -106,4 +130,8 @@ def settings(data: Mapping[str, Any]) -> Settings:
 
 
 def _orchestrator(data: Mapping[str, Any]) -> Orchestrator:
-    return Orchestrator(data["nodes"], frozenset(data["services"]))
+    found = data.get("backups")
+    backups = found and Backups(tuple(found["recipients"]), found["keep_days"], found["hour"])
+    return Orchestrator(
+        data["nodes"], frozenset(data["services"]), Fleet.model_validate(data["fleet"]), backups
+    )

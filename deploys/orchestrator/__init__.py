@@ -1,28 +1,59 @@
-"""What the orchestrator has besides: databases, and n8n with its queue and its web server."""
+"""What the orchestrator has besides: databases, the fleet's messages, n8n with its queue and web server."""
 
 from __future__ import annotations
 
 from pyinfra.api.deploy import deploy
 from pyinfra.context import host
 
+from deploys import pki
 from deploys.base.settings import Settings
+from deploys.operations.configuration import Service
 from deploys.operations.service import configure
+from deploys.orchestrator.backups import backups
 from deploys.orchestrator.credentials import Credentials
 from deploys.orchestrator.memory import MemoryGib
 from deploys.orchestrator.services import OrchestratorServices, orchestrator_services
 from deploys.secrets import root_secret
+from deploys.tools.telegram import telegram
 
 
-@deploy("orchestrator")
-def orchestrator(current: Settings) -> None:
-    """Converge the orchestrator's services; nothing on a node.
+@deploy("stores")
+def stores(current: Settings, python: str) -> None:
+    """Converge what keeps the orchestrator's state, before anything that uses it; nothing on a node.
 
     Args:
         current: the current host.
+        python: the interpreter of the release that is there by now.
     """
-    wanted = OrchestratorServices()
-    if current.orchestrator:
-        wanted = orchestrator_services(current, host.get_fact(MemoryGib), Credentials(root_secret()))
-    # What keeps n8n's state is up before n8n is.
+    wanted = _services(current, python)
     configure(name="PostgreSQL", service=wanted.postgresql)
+    configure(name="NATS", service=wanted.nats)
+
+
+@deploy("orchestrator")
+def orchestrator(current: Settings, python: str) -> None:
+    """Converge the orchestrator's other services; nothing on a node.
+
+    Args:
+        current: the current host.
+        python: the interpreter of the release.
+    """
+    wanted = _services(current, python)
     configure(name="Valkey", service=wanted.valkey)
+    configure(name="Reports", service=wanted.reports)
+    # Last: it looks whether it could back up what is there.
+    configure(name="Backups", service=_backups(current))
+
+
+def _backups(current: Settings) -> Service | None:
+    if current.orchestrator is None:
+        return None
+    return backups(current, Credentials(root_secret()), telegram().base_url)
+
+
+def _services(current: Settings, python: str) -> OrchestratorServices:
+    if current.orchestrator is None:
+        return OrchestratorServices()
+    secret = root_secret()
+    trust = pki.trust(secret, current.infra_domain, current.fqdn, current.ipv4)
+    return orchestrator_services(current, host.get_fact(MemoryGib), Credentials(secret), python, trust)

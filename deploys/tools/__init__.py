@@ -10,28 +10,36 @@ from pyinfra.api.deploy import deploy
 from deploys import pki
 from deploys.base.settings import Settings
 from deploys.operations.service import configure
-from deploys.secrets import api_key, root_secret
-from deploys.tools.install import release_installed
+from deploys.orchestrator.credentials import Credentials
+from deploys.orchestrator.postgresql import account
+from deploys.secrets import api_key, caller_key, root_secret
+from deploys.tools.install import ROOT, release_installed
 from deploys.tools.release import Release, read_release
 from deploys.tools.services import tool_services
 from deploys.tools.telegram import telegram
 
 
 @dataclass(frozen=True)
-class _Derived:
+class Derived:
     """What this host is given, derived from the root secret."""
 
     host: Settings
 
-    def authority(self) -> str:
-        return pki.authority(root_secret(), self.host.infra_domain)
-
-    def certificate(self) -> pki.HostCertificate:
+    def trust(self) -> pki.Trust:
         host = self.host
-        return pki.host_certificate(root_secret(), host.infra_domain, host.fqdn, host.ipv4)
+        return pki.trust(root_secret(), host.infra_domain, host.fqdn, host.ipv4)
 
     def api_key(self, fqdn: str) -> str:
         return api_key(root_secret(), fqdn)
+
+    def caller_key(self, caller: str) -> str:
+        return caller_key(root_secret(), caller, self.host.fqdn)
+
+    def seed(self) -> str:
+        return Credentials(root_secret()).identity(self.host.label).seed
+
+    def password(self, database: str) -> str:
+        return Credentials(root_secret()).password(account(database))
 
 
 @cache
@@ -40,16 +48,26 @@ def _release() -> Release:
     return read_release()
 
 
+def python() -> str:
+    """The interpreter of this checkout's release, where that is installed."""
+    return f"{ROOT}/{_release().version}/bin/python"
+
+
+@deploy("release")
+def release_brought() -> None:
+    """Have the release on the host, in parallel and beside what runs."""
+    release_installed(name="Release", release=_release())
+
+
 @deploy("tools")
 def tools(current: Settings) -> None:
-    """Converge the project's tools on a host.
+    """Converge the project's tools on a host that has the release.
 
     Args:
         current: the current host.
     """
-    release = _release()
-    wanted = tool_services(current, release.version, _Derived(current), telegram())
-    # In parallel and beside what runs; the switch goes host by host, and not on after the first failure.
-    release_installed(name="Release", release=release)
+    wanted = tool_services(current, _release().version, Derived(current), telegram())
+    # The switch goes host by host, and not on after the first failure.
     configure(name="Tools", service=wanted.tools, rolling=True)
     configure(name="Notifier", service=wanted.notifier)
+    configure(name="Coordinator", service=wanted.coordinator)

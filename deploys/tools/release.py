@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOMS = ("api", "engine", "notifier", "validator")
+ROOMS = ("api", "backup", "engine", "metrics", "notifier", "validator")
 """They import nothing else of ours; `lint-imports` holds them to it."""
 LOCK = "requirements-node.lock"
 PYTHON = (3, 13)

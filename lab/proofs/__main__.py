@@ -17,7 +17,7 @@ import dns.resolver
 from deploys.secrets import account_password, root_secret
 from inventory import Allocation, allocate, load_fleet
 from lab import open_world
-from lab.proofs import Proof, mail, refusals, rollback, run_proofs, status, tools
+from lab.proofs import Proof, dashboards, mail, metrics, refusals, rollback, run_proofs, status, tools
 from lab.proofs import dns as dns_proofs
 from lab.proofs.scene import Mailbox, Scene
 
@@ -40,7 +40,14 @@ PROOFS = [
     Proof("a message given to a node reaches the team", tools.messages_reach_the_team),
     Proof("the REST service is open to the orchestrator alone", tools.service_is_closed_to_others),
     Proof("the REST service does nothing without the right key", tools.keys_are_asked_for),
+    Proof("Prometheus gathers every host's figures", metrics.everything_is_gathered),
+    Proof("the exporters are open to the orchestrator alone", metrics.exporters_are_closed_to_others),
+    Proof("the exporters tell nothing without its certificate", metrics.exporters_ask_for_a_certificate),
+    Proof("every alert rule is judged", metrics.rules_are_judged),
+    Proof("an alert reaches the team", metrics.alerts_reach_the_team),
     Proof("status finds nothing wrong", status.nothing_wrong),
+    Proof("mail is counted by its domain and operator", metrics.mail_is_counted, alone=True),
+    Proof("the dashboards have figures", dashboards.dashboards_have_figures, alone=True),
     Proof("with the signer stopped nothing leaves unsigned", refusals.nothing_leaves_unsigned, alone=True),
     Proof(
         "a release that cannot run is taken back, unnoticed", rollback.broken_release_rolls_back, alone=True

@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import requests
 
 from lab.proofs import asker
-from lab.proofs.doors import open_doors
+from lab.proofs.doors import closed_to_others
 from lab.proofs.scene import Disproved, Scene, wait_until
 from lab.proofs.sessions import all_over, polite_probes
 
@@ -118,29 +115,7 @@ def chat(scene: Scene) -> Counter[str]:
 def service_is_closed_to_others(scene: Scene) -> str:
     """The service's port opens for the orchestrator alone: not for strangers, operators or other nodes."""
     every = {host: f"{address} {PORT}" for host, address in scene.nodes.items()}
-    found = open_doors(partial(scene.run, scene.orchestrator), every.values())
-    if shut := set(every.values()) - found:
-        raise Disproved(f"{scene.orchestrator} finds closed: {'; '.join(sorted(shut))}")
-    others: dict[str, Callable[[list[str]], str]] = {
-        scene.stranger: partial(scene.run, scene.stranger),
-        "the operator": _here,
-    }
-    others |= {Scene.label(host): partial(scene.run, Scene.label(host)) for host in scene.nodes}
-
-    def knock(who: str) -> str:
-        targets = [door for host, door in every.items() if Scene.label(host) != who]
-        let_in = open_doors(others[who], targets)
-        return f"{who} finds open {', '.join(sorted(let_in))}" if let_in else ""
-
-    with ThreadPoolExecutor(max_workers=len(others)) as pool:  # each waits seconds for doors that stay shut
-        complaints = [complaint for complaint in pool.map(knock, others) if complaint]
-    if complaints:
-        raise Disproved("; ".join(complaints))
-    return f"{PORT} open to {scene.orchestrator}, closed to {', '.join(others)}"
-
-
-def _here(argv: list[str]) -> str:
-    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    return closed_to_others(scene, every)
 
 
 def keys_are_asked_for(scene: Scene) -> str:

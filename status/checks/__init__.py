@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from status.checks import blocklists, doors, machine, names, reach, senders, services, smtp, tools
+from status.checks import backups, blocklists, doors, machine, names, reach, senders, services, smtp, tools
 from status.facts import Subject
 from status.finding import Finding
 
@@ -42,6 +42,7 @@ CHECKS: tuple[Check, ...] = (
     machine.updates,
     machine.clock,
     tools.release,
+    backups.backups,
 )
 """Every check of a host but block lists, which know of other things too: see :mod:`status.survey`."""
 

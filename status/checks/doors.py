@@ -15,8 +15,9 @@ OPERATOR_DOORS = {Role.NODE: (22, 465, 587, 993), Role.ORCHESTRATOR: (22,)}
 PUBLIC_DOORS = {Role.NODE: (SMTP,), Role.ORCHESTRATOR: ()}
 """Open to the world: replies, bounces and reports come in there."""
 API_DOOR = 8025
-"""Open to the orchestrator alone, whatever stands behind it."""
-STRANGERS_TRY = {role: (*PUBLIC_DOORS[role], *OPERATOR_DOORS[role], API_DOOR) for role in Role}
+EXPORTER_DOOR = 9100
+"""Open to the orchestrator alone, whatever stands behind them."""
+STRANGERS_TRY = {role: (*PUBLIC_DOORS[role], *OPERATOR_DOORS[role], API_DOOR, EXPORTER_DOOR) for role in Role}
 """What hosts of the fleet knock at that are neither operators nor orchestrator."""
 
 

@@ -9,9 +9,10 @@ from status.checks.judge import recommended, required, unread
 from status.facts import Subject, Unit
 from status.finding import Finding
 
-BASE = ("ssh", "nftables", "chrony", "apt-daily-upgrade.timer", "unbound")
+BASE = ("ssh", "nftables", "chrony", "apt-daily-upgrade.timer", "unbound", "prometheus-node-exporter")
 MAIL = ("rspamd", "dovecot", "postfix")
-DATABASE = ("postgresql@17-main",)
+STORES = ("postgresql@17-main", "nats-server")
+GATHERING = ("prometheus", "prometheus-alertmanager")
 CHOSEN = {"n8n": ("valkey-server",)}
 """Units of the orchestrator's services, by their name in the fleet file."""
 
@@ -27,7 +28,7 @@ def wanted(role: Role, chosen: Collection[str] = ()) -> tuple[str, ...]:
     """
     if role is Role.NODE:
         return (*BASE, *MAIL)
-    return (*BASE, *DATABASE, *(unit for name in sorted(chosen) for unit in CHOSEN.get(name, ())))
+    return (*BASE, *STORES, *GATHERING, *(unit for name in sorted(chosen) for unit in CHOSEN.get(name, ())))
 
 
 def units(subject: Subject) -> Iterator[Finding]:

@@ -44,6 +44,7 @@ def shared(
 ) -> Iterator[Running]:
     service = Running(tmp_path_factory.mktemp("api"), Far.world)
     service.limits["validate_seconds"] = 20.0
+    service.report("status", {"fleet": "test", "hosts": []})
     service.environ |= telegram_process.env | {"NOTIFIER_TEST_SPEED": str(SPEED)}
     with running(service):
         yield service

@@ -74,6 +74,15 @@ class Running:
             file.write("\n" + block(name, made, scopes))
         return made
 
+    def report(self, name: str, content: Any) -> Path:
+        """Have a report in the directory of reports; where it is."""
+        folder = self.folder / "reports"
+        folder.mkdir(exist_ok=True)
+        self.settings["reports"] = str(folder)
+        path = folder / f"{name}.json"
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
     def start(self) -> None:
         """Start; returns when it answers."""
         self.write()
@@ -120,10 +129,15 @@ class Running:
         """Its log."""
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self.process is not None
+        return self.process.pid
+
     def resident(self) -> int:
         """Bytes of memory."""
-        assert self.process is not None
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        status = Path(f"/proc/{self.pid}/status").read_text()
         found = re.search(r"VmRSS:\s+(\d+) kB", status)
         assert found is not None
         return int(found[1]) * 1024

@@ -103,6 +103,12 @@ def test_a_client_that_does_not_read_its_answer_is_dropped_and_its_work_stops(hu
         time.sleep(5)
         with pytest.raises(ConnectionResetError):
             _read_to_the_end(line)
+    (told,) = [
+        found
+        for found in hurried.lines()
+        if found.get("client") == "127.0.0.1" and found["bytes_out"] > 60_000
+    ]
+    assert told["bytes_out"] < 400_000
 
 
 def test_when_there_is_no_room_the_connection_that_waited_longest_goes(own: Running) -> None:

@@ -28,14 +28,13 @@ def most_carried(nodes: int, domains: int, node: int, each: int, most: int) -> i
     return max((sum(min(node, held * each) for held in spread) for spread in ways), default=-1)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 4), st.integers(0, 12), st.integers(1, 20), st.integers(1, 12))
 def test_domains_spread_evenly_carry_most(nodes: int, domains: int, node: int, each: int) -> None:
     most = -(-domains // nodes) + 1
     assert carried(nodes, domains, node, each) == most_carried(nodes, domains, node, each, most)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     accounts=st.integers(1, 40),
     node=st.integers(1, 15),

@@ -49,7 +49,7 @@ def fleets(draw: st.DrawFn) -> Holdings:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     fleets(),
     st.integers(1, 10**6),
@@ -66,7 +66,7 @@ def test_cost_never_falls_when_accounts_grow(
     assert smaller <= larger
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(fleets(), st.integers(1, 10**6), books)
 def test_the_next_account_costs_nothing_or_the_steps_that_are_named(
     fleet: Holdings, accounts: int, book: str
@@ -88,13 +88,12 @@ def _cost(lines: dict[str, BudgetLine], name: str) -> Monthly:
     return cost or Monthly.zero("USD")
 
 
-@settings(deadline=None)
 @given(fleets())
 def test_a_fleet_grown_to_its_own_size_costs_the_same(fleet: Holdings) -> None:
     assert budget(fleet.grown(fleet.accounts), SEED).total == budget(fleet, SEED).total
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(fleets())
 def test_saving_begins_where_trying_every_size_says(fleet: Holdings) -> None:
     found = saving(fleet, SEED)

@@ -12,7 +12,7 @@ import pytest
 
 from deploys.cache import cache_path
 from deploys.tools.build import build, digest, split
-from deploys.tools.release import ReleaseError, describe, name, read_release
+from deploys.tools.release import ROOMS, ReleaseError, describe, name, read_release
 
 PROJECT: dict[str, Any] = {
     "name": "outreach-engine",
@@ -102,7 +102,7 @@ def test_a_release_holds_its_rooms_and_every_dependency_with_its_hash() -> None:
         rows = listed.read().decode().splitlines()
         with zipfile.ZipFile(own) as wheel:
             rooms = {entry.partition("/")[0] for entry in wheel.namelist() if ".dist-info" not in entry}
-    assert rooms == {"api", "engine", "notifier", "validator"}
+    assert rooms == set(ROOMS)
     wheels = {entry for entry in names if entry.endswith(".whl")}
     assert {row.split()[0].removeprefix("./") for row in rows} == {
         wheel for wheel in wheels if not wheel.startswith("wheels/pip-")

@@ -153,7 +153,6 @@ def test_after_one_of_each_fault_every_address_has_exactly_one_verdict(field: Fi
 
 @settings(
     max_examples=3,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

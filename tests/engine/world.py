@@ -17,18 +17,24 @@ from engine.coordinator import Coordinator
 from engine.database import migrate
 from engine.jobs import FleetJobs
 from engine.link import Link
+from engine.manner import Manner
 from engine.model import Job, State
 from engine.pace import Pace
 from engine.term import Routes
-from engine.worker import Manner, Worker
+from engine.worker import Worker
 from tests.engine.servers import Nats, Postgres
 from tests.validator.conftest import settings_for
 from tests.validator.servers import Mx, World
 from validator import Settings
+from validator.operators import default_operators
 
 OWNER = "tests"
 PACE = Pace(ack_wait=2.0, poll=0.1, sweep=1.0, alive=3.0)
 MANNER = Manner(progress=0.6, heartbeat=0.5, pull=5.0, farewell=5.0)
+
+LIFTED = {"connections": 0, "recipients": 0, "rate": 0, "connects": 0, "daily": 0}
+NAMED = default_operators({"operator": [{"name": name, **LIFTED} for name in ("default", "google")]})
+"""The shipped names without their limits."""
 
 
 class Fleet:

@@ -157,6 +157,41 @@ ONE_BLOCK = [
     ),
 ]
 
+AGE = "age1puc7rnw7624e5eazltl9hs6xql6cex8s58mss2wtpt0q9uyxdvdqar4509"
+BACKUPS = [
+    case(
+        "limits:",
+        "backups: {recipients: [age1nothing], to: kept}\nlimits:",
+        "24: backups.recipients[0]: 'age1nothing' is not an age public key; "
+        "write the one that age-keygen prints, age1...",
+    ),
+    case(
+        "limits:",
+        f"backups: {{recipients: [{AGE[:-1]}8], to: kept}}\nlimits:",
+        "24: backups.recipients[0]: the key has a typing mistake in it; copy it from age-keygen's output",
+    ),
+    case(
+        "limits:",
+        f"backups: {{recipients: [{AGE}, {AGE}], to: kept}}\nlimits:",
+        f"24: backups.recipients[1]: the key {AGE} is listed already as backups.recipients[0]; remove one",
+    ),
+    case(
+        "limits:",
+        f"backups: {{recipients: [{AGE}], to: kept, hour: 24}}\nlimits:",
+        "24: backups.hour: 24 is too large; write 23 or less",
+    ),
+    case(
+        "limits:",
+        "backups: {recipients: [], to: kept}\nlimits:",
+        "24: backups.recipients: an empty list is too short; it takes 1 or more",
+    ),
+    case(
+        "limits:",
+        f"backups:\n  recipients: [{AGE}]\nlimits:",
+        "24: backups.to: missing; add `to:` here",
+    ),
+]
+
 ACROSS_BLOCKS = [
     case(
         "bravo.example",
@@ -288,7 +323,7 @@ ACROSS_BLOCKS = [
 ]
 
 
-@pytest.mark.parametrize("mistake", ONE_BLOCK + ACROSS_BLOCKS)
+@pytest.mark.parametrize("mistake", ONE_BLOCK + BACKUPS + ACROSS_BLOCKS)
 def test_one_mistake_is_one_line_with_its_place(
     problems: Problems, write: Write, base: str, mistake: tuple[str, str, str]
 ) -> None:

@@ -126,6 +126,12 @@ def test_what_cannot_be_sent_now_is_queued_and_flushed_later(shell: Shell, teleg
     assert json.loads(shell.run("status", "--json")[1])["sent"] == 1
 
 
+def test_a_queue_that_was_never_used_is_empty_and_no_fault(shell: Shell, outbox: Path) -> None:
+    assert shell.run("status") == (0, f"nothing queued in {outbox}", "")
+    assert json.loads(shell.run("status", "--json")[1])["waiting"] == 0
+    assert not outbox.exists()
+
+
 def test_what_was_refused_is_shown_and_can_be_tried_again(shell: Shell, telegram: Telegram) -> None:
     telegram.know({"id": 9, "says": "403 Forbidden: bot was blocked by the user"})
     status, out, err = shell.run("send", "hello", env={"TELEGRAM_CHAT_ID": "9"})

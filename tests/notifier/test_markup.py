@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.emulators.telegram_text import TextError, understood
@@ -86,14 +86,12 @@ def test_text_without_valid_markup_is_left_as_it_stands() -> None:
     assert plain("<b>1 &lt; 2</b>") == "1 < 2"
 
 
-@settings(deadline=None)
 @given(TEXT)
 def test_escaped_text_shows_as_it_was_written(text: str) -> None:
     assert parse(escape(text)).text == text
     assert judge(escape(text)) == text.rstrip().lstrip(" \n")
 
 
-@settings(deadline=None)
 @given(tree(3), st.data())
 def test_any_slice_of_valid_html_is_valid_html_of_that_slice(html: str, data: st.DataObject) -> None:
     marked = parse(html)
@@ -104,14 +102,12 @@ def test_any_slice_of_valid_html_is_valid_html_of_that_slice(html: str, data: st
     assert judge(part) == marked.text[start:end].rstrip().lstrip(" \n")
 
 
-@settings(deadline=None)
 @given(tree(3))
 def test_whole_html_keeps_every_entity(html: str) -> None:
     marked = parse(html)
     assert parse(marked.html()) == marked
 
 
-@settings(deadline=None)
 @given(st.text("<>&/ab ='\"\n;#x1!", max_size=30))
 def test_what_passes_here_passes_there(html: str) -> None:
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.pacing import CHAT, GROUP, OVERALL, Window, chat_free_at, is_group
@@ -23,7 +23,6 @@ def test_pauses_grow_up_to_five_minutes_and_no_further() -> None:
     assert pauses[-1] == LONGEST == 300
 
 
-@settings(deadline=None)
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
 def test_jitter_lengthens_a_pause_by_a_quarter_at_most(failures: int, jitter: float) -> None:
     assert pause(failures, 0) <= pause(failures, jitter) <= pause(failures, 0) * 1.25
@@ -36,7 +35,6 @@ def test_groups_and_channels_are_told_by_their_identifier(chat: str, group: bool
     assert is_group(chat) is group
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 5), max_size=150), st.sampled_from([OVERALL, CHAT, GROUP, Window(3, 2)]))
 def test_no_stretch_of_time_holds_more_than_a_window_allows(gaps: Sequence[float], window: Window) -> None:
     """A sender as eager as can be: each request as soon as it may, after a wish to wait `gap` seconds."""

@@ -99,7 +99,7 @@ def test_nothing_but_white_space_makes_no_part() -> None:
     assert [shown(part).strip() for part in parts] == ["a", "b"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(tree(2), min_size=1, max_size=12).map("\n".join), st.integers(12, 80))
 def test_every_part_is_short_valid_and_nothing_visible_is_lost(html: str, limit: int) -> None:
     marked = parse(html)
@@ -110,7 +110,7 @@ def test_every_part_is_short_valid_and_nothing_visible_is_lost(html: str, limit:
     assert visible(seen) == visible(marked.text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.booleans(), st.text("ab \n😀", max_size=30)), max_size=15), st.integers(31, 80))
 def test_no_entity_that_fits_is_torn(pieces: list[tuple[bool, str]], limit: int) -> None:
     html = "".join(f"<b>{escape(text)}</b>" if bold else escape(text) for bold, text in pieces)

@@ -89,7 +89,7 @@ def subject(**over: Any) -> Subject:
             {25: Certificate(not_after=NOW + 90 * DAY, fingerprint="ab")},
         ),
         names=HostNames(Answer((ADDRESS,)), Answer((FQDN,)), Verdict("pass", ""), {DOMAIN: domain}),
-        strangers={25: True, 22: False, 465: False, 587: False, 993: False, 8025: False},
+        strangers={25: True, 22: False, 465: False, 587: False, 993: False, 8025: False, 9100: False},
     )
     return replace(well, **over)
 

@@ -11,14 +11,17 @@ from deploys.base import services as base_services
 from deploys.base.services import MAIL_PORTS
 from deploys.base.settings import Settings
 from deploys.mail.services import mail_services
+from deploys.metrics.services import metric_services
 from deploys.operations.configuration import Service
 from deploys.orchestrator.credentials import Credentials
 from deploys.orchestrator.services import orchestrator_services
+from deploys.pki import HostCertificate, Trust
 from inventory import Role
-from status.checks import CHECKS, doors, fleet, machine, names, reach, senders, services, smtp, tools
+from status.checks import CHECKS, backups, doors, fleet, machine, names, reach, senders, services, smtp, tools
 from status.facts import Answer, Certificate, Door, Greeting, HostNames, Inside, Outside, Subject, Verdict
-from status.finding import Level
+from status.finding import Level, Weight
 from tests.deploys.nodes.samples import node
+from tests.deploys.nodes.test_services import TELEGRAM, Derived
 from tests.status.samples import (
     ADDRESS,
     DAY,
@@ -66,13 +69,16 @@ def test_the_units_that_must_run_are_those_the_deploy_converges() -> None:
 
     def units(host: Settings) -> set[str]:
         mail = mail_services(host, Passwords())
-        more = orchestrator_services(host, 8, Credentials(b"0" * 32))
+        trust = Trust("CA", HostCertificate("certificate", "key"))
+        more = orchestrator_services(host, 8, Credentials(b"0" * 32), "python3", trust)
+        figures = metric_services(host, 80, Derived(), TELEGRAM)
         found = [
             *(make(host) for make in (base_services.ssh, base_services.firewall, base_services.clock)),
             *(make(host) for make in (base_services.upgrades, base_services.resolver)),
-            *(getattr(part, field.name) for part in (mail, more) for field in fields(part)),
+            *(getattr(part, field.name) for part in (mail, more, figures) for field in fields(part)),
         ]
-        return {service.unit for service in found if isinstance(service, Service) and service.unit}
+        named = {service.unit for service in found if isinstance(service, Service) and service.unit}
+        return {unit for unit in named if not unit.startswith("outreach-")}  # those a host tells itself
 
     assert units(node()) == set(services.wanted(Role.NODE))
     for chosen in ([], ["n8n"]):
@@ -510,6 +516,39 @@ def test_the_release_that_was_pushed_runs_and_its_api_answers(
     release: dict[str, Any] | None, levels: list[Level]
 ) -> None:
     assert [level for _, level in judged(tools.release, with_facts(release=release))] == levels
+
+
+@pytest.mark.parametrize(
+    ("hours", "level"),
+    [(0, Level.OK), (25, Level.OK), (27, Level.WARNING), (49, Level.WARNING), (51, Level.FAILED)],
+)
+def test_a_night_without_a_backup_is_warned_of_and_two_fail(hours: float, level: Level) -> None:
+    found = {"archives": 3, "since": NOW - 90 * DAY, "newest": NOW - hours * 3600, "pulled": NOW}
+    hub = replace(with_facts(backups=found), role=Role.ORCHESTRATOR, backups=True)
+    assert judged(backups.backups, hub) == [("", level), ("", Level.OK)]
+    none_yet = {"archives": 0, "since": NOW - hours * 3600}
+    assert judged(backups.backups, replace(with_facts(backups=none_yet), backups=True))[0] == ("", level)
+
+
+def test_a_fleet_without_backups_is_told_so_and_lacks_nothing_required() -> None:
+    (finding,) = backups.backups(subject(backups=False))
+    assert (finding.level, finding.weight) == (Level.WARNING, Weight.RECOMMENDED)
+    assert finding.says == "none: the fleet file has no `backups`"
+    assert not list(backups.backups(subject(backups=None)))
+
+
+def test_backups_that_are_wanted_and_not_set_up_fail() -> None:
+    assert judged(backups.backups, subject(backups=True)) == [("", Level.FAILED)]
+
+
+@pytest.mark.parametrize(
+    ("pulled", "says"),
+    [(NOW - 8 * DAY, "not for 8 days"), (None, "never, in 90 days"), (NOW - DAY, "24 h ago")],
+)
+def test_archives_that_nobody_has_elsewhere_are_warned_of(pulled: float | None, says: str) -> None:
+    found = {"archives": 3, "since": NOW - 90 * DAY, "newest": NOW, "pulled": pulled}
+    *_, finding = backups.backups(replace(with_facts(backups=found), backups=True))
+    assert finding.says == says
 
 
 def test_hosts_with_another_version_are_named() -> None:

@@ -253,7 +253,7 @@ def test_the_api_is_asked_over_tls_on_its_own_address(
         thread = threading.Thread(target=answer)
         thread.start()
         port = server.getsockname()[1]
-        monkeypatch.setattr(probe, "run", lambda *_, **__: f"127.0.0.1:{port} (Stream)\n")
+        monkeypatch.setattr(probe, "run", lambda *_, **__: f"0.0.0.0:{port} (Stream)\n")
         assert probe.api_health() == {"health": 200, "health_version": "0.1.0+ab"}
         thread.join()
     assert "refused" in probe.api_health()["health_problem"]

@@ -230,6 +230,10 @@ class World:
         self._call(asyncio.start_server(server.serve, address, port, limit=1 << 20))
         return server
 
+    def listen(self, address: str, port: int, serve: Callable[..., Coroutine[Any, Any, None]]) -> None:
+        """Start a server of another kind."""
+        self._call(asyncio.start_server(serve, address, port))
+
     def domain(self, name: str, address: str, server: Mx, preference: int = 10) -> Mx:
         """A domain with one exchanger `mx.<name>`."""
         self.zone.mail(name, (preference, f"mx.{name}", address))

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.validator.servers import PORT, Mx, World
+from validator.cli import _explain_line
 
 HEADER = "name,email,note\n"
 
@@ -225,6 +226,39 @@ def test_explain_answers_each_line_in_order(tmp_path: Path) -> None:
     done = run("explain", "--jsonl", stdin="\n".join(lines).encode())
     found = [json.loads(line)["status"] for line in done.stdout.splitlines()]
     assert found == ["MAILBOX_NOT_FOUND", "UNKNOWN", "BLOCKED", "FULL"]
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b'{"reply": "550 No such user"}', "MAILBOX_NOT_FOUND"),
+        (b'{"reply": "550-5.1.1 No such\\r\\n550 5.1.1 user\\r\\n", "stage": ""}', "MAILBOX_NOT_FOUND"),
+        ('{"reply": "550 Usuário inexistente"}'.encode("latin-1"), "MAILBOX_NOT_FOUND"),
+        (b'{"reply": "550 user \\u0000 unknown \\ud800"}', "MAILBOX_NOT_FOUND"),
+        (b'{"reply": "550 ' + b"user unknown " * 100_000 + b'"}', "MAILBOX_NOT_FOUND"),
+        *(
+            (b'{"reply": "550 No such user", "stage": "%s"}' % stage, "BLOCKED")
+            for stage in (b"connect", b"BANNER", b"ehlo", b"helo", b"STARTTLS", b"mail", b"MAIL FROM")
+        ),
+        (b'{"reply": "550 No such user", "stage": "end of DATA"}', "UNKNOWN"),
+        (b'{"reply": "550 No such user", "stage": "RCPT TO"}', "MAILBOX_NOT_FOUND"),
+        (b'{"reply": ""}', "UNKNOWN"),
+    ],
+)
+def test_explain_reads_a_line_whatever_its_bytes_and_only_rcpt_is_about_the_mailbox(
+    line: bytes, status: str
+) -> None:
+    assert _explain_line(line)["status"] == status
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"{", b"[]", b"{}", b'{"reply": null}', b"\xff\xfe", b"[" * 100_000, b'{"reply": "1", "stage": "moon"}'],
+)
+def test_a_line_that_is_no_question_gets_one_clear_error_in_its_place(line: bytes) -> None:
+    found = _explain_line(line)
+    assert (found["status"], found["reason"]) == ("UNKNOWN", "unreadable")
+    assert len(found["error"].splitlines()) == 1
 
 
 def test_explain_names_the_rule_and_its_source() -> None:

@@ -55,6 +55,23 @@ def test_confidence_is_no_higher_than_the_share_of_right_readings() -> None:
         assert right[bin_] / number >= stated[bin_] / 1000 / number - 0.05, bin_
 
 
+def test_words_without_a_code_are_read_and_silence_is_not() -> None:
+    assert read("User joe (joe@example.com) not listed in Domino Directory") is Status.MAILBOX_NOT_FOUND
+    assert read("The mailbox is full") is Status.FULL
+    for text in ("", " ", "Connection timed out", "250-"):
+        assert read(text) is not Status.MAILBOX_NOT_FOUND
+    assert classify(parse_text("")).reason == "not_a_reply"
+
+
+def test_the_edge_of_exchange_is_believed_by_its_name_its_signature_or_where_no_host_is_known() -> None:
+    bare = "550 5.4.1 Recipient address rejected: Access denied"
+    signed = f"{bare}. AS(201806281) [DB5.eurprd01.prod.protection.outlook.com]"
+    assert read(bare, mx="example-com.mail.protection.outlook.com.") is Status.MAILBOX_NOT_FOUND
+    assert read(bare) is Status.MAILBOX_NOT_FOUND
+    assert read(signed, mx="gateway.example.net") is Status.MAILBOX_NOT_FOUND
+    assert read(bare, mx="mx.example.net") is Status.BLOCKED
+
+
 @given(
     code=st.integers(200, 599),
     enhanced=st.sampled_from(["", "5.1.1", "5.1.10", "5.4.1", "4.1.1", "5.2.1", "5.7.1"]),

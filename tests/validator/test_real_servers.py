@@ -173,6 +173,19 @@ def test_every_status_is_right_and_every_session_ends_in_quit(
     assert all(session.quit for server in polite for session in server.sessions)
     assert max(server.most_open for server in polite) <= 3
     _every_session_quit(*real)
+    assert max(_open_at_once(real[0])) <= 3
+
+
+def _open_at_once(root: Path) -> list[int]:
+    """How many sessions Exim and OpenSMTPD had open each time one began, by their own logs."""
+    exim = (root / "var/log/exim4/mainlog").read_text("utf-8", "replace")
+    counts = [int(number) for number in re.findall(r"TCP/IP connection count = (\d+)", exim)]
+    opensmtpd = (root / "var/log/opensmtpd.out").read_text("utf-8", "replace")
+    now = 0
+    for event in re.findall(r"smtp (connected|disconnected) ", opensmtpd):
+        now += 1 if event == "connected" else -1
+        counts.append(now)
+    return counts
 
 
 def _every_session_quit(root: Path, syslog: list[str]) -> None:

@@ -19,7 +19,15 @@ from validator import Status, wire
 from validator.resolver import DnsError, Resolver
 from validator.route import Host, Route, find_addresses, find_route, is_public
 from validator.smtp import Dialogue, ProtocolError
-from validator.syntax import PLAIN, SyntaxProblem, _parse_rare, parse_address, suggest_domain
+from validator.syntax import (
+    PLAIN,
+    SyntaxProblem,
+    _parse_rare,
+    is_disposable,
+    parse_address,
+    shipped_lists,
+    suggest_domain,
+)
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=80)
 
@@ -81,6 +89,16 @@ def test_what_is_no_address_is_refused_with_a_sentence(text: str) -> None:
 )
 def test_a_slip_of_the_finger_is_recognised(typed: str, meant: str) -> None:
     assert suggest_domain(typed) == meant
+
+
+def test_throw_away_domains_are_known_and_free_providers_are_none_of_them() -> None:
+    lists = shipped_lists()
+    for domain in ("mailinator.com", "0-mail.com", "spamgourmet.com", "anything.mailinator.com"):
+        assert is_disposable(domain, lists), domain
+    for domain in ("gmail.com", "example.com", "com", "proton.me"):
+        assert not is_disposable(domain, lists), domain
+    assert len(lists.disposable) > 5_000
+    assert not lists.disposable & lists.free
 
 
 @pytest.mark.parametrize("domain", ["gmail.com", "gmx.com", "mail.com", "example.com", "email.com"])

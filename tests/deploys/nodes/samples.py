@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from deploys.base.settings import Settings, settings
+from inventory import load_fleet
 
 INFRA = "infra.example"
+FLEET = load_fleet(Path(__file__).parents[3] / "fleet.yaml")
 
 
 def host_data(name: str, ipv4: str, **over: Any) -> dict[str, Any]:
@@ -36,6 +39,7 @@ def host_data(name: str, ipv4: str, **over: Any) -> dict[str, Any]:
         "limits": {},
         "nodes": {"n1": "198.18.2.1", "n2": "198.18.2.2"},
         "services": [],
+        "fleet": FLEET.model_dump(mode="json"),
         **over,
     }
 

@@ -6,6 +6,8 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +15,25 @@ import jinja2
 import pytest
 
 from api.config import load_config as load_api_config
+from costs.budget import budget
+from costs.holdings import Holdings
+from costs.pricebook import PriceBook
 from deploys.base import services as base
-from deploys.base.settings import Settings
+from deploys.base.settings import Settings, settings
 from deploys.mail.mailboxes import mailboxes
 from deploys.mail.services import MailServices, births, mail_services
 from deploys.operations import render
 from deploys.operations.configuration import Observed, Service
-from deploys.pki import HostCertificate
+from deploys.orchestrator import reports
+from deploys.orchestrator.credentials import Credentials
+from deploys.orchestrator.services import orchestrator_services
+from deploys.pki import HostCertificate, Trust
 from deploys.tools.services import tool_services
 from deploys.tools.telegram import Telegram, telegram
+from engine.settings import load_coordination
+from inventory import allocate
 from notifier import ConfigurationError
-from tests.deploys.nodes.samples import node
+from tests.deploys.nodes.samples import FLEET, host_data, node
 from validator import load_config as load_validator_config
 
 TEMPLATES = Path(__file__).parents[3] / "templates"
@@ -38,17 +48,27 @@ class Passwords:
 
 
 class Derived:
-    def authority(self) -> str:
-        return "CA"
-
-    def certificate(self) -> HostCertificate:
-        return HostCertificate("certificate", "PRIVATE KEY")
+    def trust(self) -> Trust:
+        return TRUST
 
     def api_key(self, fqdn: str) -> str:
         return f"key-to-{fqdn}"
 
+    def caller_key(self, caller: str) -> str:
+        return f"key-of-{caller}"
+
+    def seed(self) -> str:
+        return "SUSEED"
+
+    def password(self, database: str) -> str:
+        return f"role-secret-of-{database}"
+
+
+TRUST = Trust("CA", HostCertificate("certificate", "PRIVATE KEY"))
+
 
 VERSION = "1.0+r0"
+CREDENTIALS = Credentials(b"0" * 32)
 TELEGRAM = Telegram("1:token", "-100", "http://198.18.0.1:4004")
 
 
@@ -67,7 +87,9 @@ def services(host: Settings) -> Iterator[Service]:
     mail = mail_services(host, Passwords())
     yield from (each for each in (mail.users, mail.rspamd, mail.dovecot, mail.postfix) if each)
     own = tool_services(host, VERSION, Derived(), TELEGRAM)
-    yield from (each for each in (own.tools, own.notifier) if each)
+    yield from (each for each in (own.tools, own.notifier, own.coordinator) if each)
+    more = orchestrator_services(host, 8, CREDENTIALS, "/opt/outreach/current/bin/python", TRUST)
+    yield from (each for field in fields(more) if (each := getattr(more, field.name)))
 
 
 def content(host: Settings, path: str) -> str:
@@ -90,16 +112,18 @@ def test_every_template_of_their_folders_is_rendered_by_some_service(monkeypatch
     spy = Spy(TEMPLATES)
     monkeypatch.setattr(render, "ENVIRONMENT", render.ENVIRONMENT.overlay(loader=spy, cache_size=0))
     assert list(services(node()))
+    assert list(services(node(role="orchestrator", domains=[], services=["n8n"])))
     folders = {name.partition("/")[0] for name in spy.loaded}
-    assert {"accounts", "firewall", "postfix", "tools"} <= folders
+    assert {"accounts", "firewall", "nats", "postfix", "tools"} <= folders
     assert spy.loaded == {
         str(path.relative_to(TEMPLATES)) for folder in folders for path in (TEMPLATES / folder).rglob("*.j2")
     }
 
 
 def test_no_two_services_own_one_file() -> None:
-    paths = [file.path for service in services(node()) for file in service.files]
-    assert len(paths) == len(set(paths))
+    for host in (node(), node(role="orchestrator", domains=[], services=["n8n"])):
+        paths = [file.path for service in services(host) for file in service.files]
+        assert len(paths) == len(set(paths))
 
 
 def test_an_orchestrator_has_no_mail_service_and_speaks_no_smtp() -> None:
@@ -109,6 +133,7 @@ def test_an_orchestrator_has_no_mail_service_and_speaks_no_smtp() -> None:
     assert "tcp dport { 22 } accept" in rules
     assert "tcp dport 25 counter reject" in rules
     assert "8025" not in rules
+    assert "9100" not in rules
     assert "dport 25 accept" not in rules
 
 
@@ -116,11 +141,23 @@ def test_a_node_opens_25_to_all_and_the_rest_to_operators_and_orchestrator() -> 
     rules = content(node(), "/etc/nftables.conf")
     assert "elements = { 198.18.1.1/32, 198.18.0.1/32 }" in rules
     assert "ip saddr @operators tcp dport { 22, 465, 587, 993 } accept" in rules
-    assert "ip saddr 198.18.1.1 tcp dport 8025 accept" in rules
+    assert "ip saddr 198.18.1.1 tcp dport { 8025, 9100 } accept" in rules
     assert 'tcp dport 25 meta skuid != { "postfix", "outreach" } counter reject' in rules
 
 
-SECRETS = ("$6$", "sha256 = ", "PRIVATE KEY", "1:token", "-100", "key-to-")
+SECRETS = (
+    "$6$",
+    "sha256 = ",
+    "PRIVATE KEY",
+    "1:token",
+    "-100",
+    "key-to-",
+    "key-of-",
+    "SUSEED",
+    "role-secret-of",
+    "SCRAM-SHA-256$",
+    "on #",
+)
 
 
 @pytest.mark.parametrize("role", ["node", "orchestrator"])
@@ -224,7 +261,6 @@ def test_the_orchestrator_knows_every_node_and_its_key() -> None:
             for name in ("n1", "n2")
         ],
     }
-    assert not [file.path for each in services(hub) for file in each.files if "outreach-api." in file.path]
 
 
 @pytest.mark.parametrize(
@@ -243,7 +279,55 @@ def test_the_service_and_the_notifier_take_what_the_deploy_writes(tmp_path: Path
         (tmp_path / name).write_text(content(node(), f"/etc/outreach/{name}"))
     config = load_api_config(tmp_path / "api.toml")
     assert (config.listen, str(config.state)) == ("198.18.2.1:8025", "/var/lib/outreach-api")
+    assert config.worker
+    assert (config.worker.node, config.worker.nats) == ("n1", "tls://198.18.1.1:4222")
     assert load_validator_config(tmp_path / "validator.toml").helo == "n1.infra.example"
+    hub = node(role="orchestrator", domains=[])
+    for name in ("api.toml", "engine.toml"):
+        (tmp_path / name).write_text(
+            content(hub, f"/etc/outreach/{name}").replace("/etc/outreach/", f"{tmp_path}/")
+        )
+    for name in ("nats.seed", "ca.crt"):
+        (tmp_path / name).write_text("")
+    at_hub = load_api_config(tmp_path / "api.toml")
+    assert at_hub.fleet
+    assert at_hub.fleet.database == load_coordination(tmp_path / "engine.toml").database
+    assert at_hub.listen == "127.0.0.1:8025"
+    assert str(at_hub.reports) == reports.FOLDER
+
+
+def test_the_orchestrator_has_the_months_cost_as_outreach_costs_tells_it() -> None:
+    hub = node(role="orchestrator", domains=[])
+    told = json.loads(content(hub, "/etc/outreach/costs.json"))
+    own = budget(Holdings.of(allocate(FLEET)), PriceBook.load(FLEET.prices))
+    assert own.total_monthly is not None
+    assert Decimal(told["total_monthly"]) == own.total_monthly.amount
+    assert (told["currency"], told["fleet"]) == (own.currency, FLEET.name)
+    assert not any(service.name == "reports" for service in services(node()))
+
+
+def test_the_orchestrators_service_has_a_key_for_each_of_its_callers() -> None:
+    hub = node(role="orchestrator", domains=[])
+    keys = tomllib.loads(content(hub, "/etc/outreach/api-keys.toml"))["keys"]
+    assert {key["name"]: key["sha256"] for key in keys} == {
+        name: hashlib.sha256(f"key-of-{name}".encode()).hexdigest()
+        for name in ("n8n", "operator", "prometheus")
+    }
+    assert {key["name"] for key in keys if "reports" in key["scopes"]} == {"n8n", "operator"}
+    assert next(key["scopes"] for key in keys if key["name"] == "prometheus") == ["metrics"]
+
+
+def test_nats_knows_each_host_by_its_public_key_and_gives_a_node_its_own_subjects_alone() -> None:
+    hub = settings(host_data("hub", "198.18.1.1", role="orchestrator"))
+    accounts = content(hub, "/etc/nats/accounts.conf")
+    for name in ("n1", "n2"):
+        (line,) = [line for line in accounts.splitlines() if CREDENTIALS.identity(name).public in line]
+        assert f"outreach.verdict.{name}" in line
+        assert "outreach.verdict.n2" not in line or name == "n2"
+    main = content(hub, "/etc/nats-server.conf")
+    assert '"198.18.1.1:4222"' in main
+    assert 'http: "127.0.0.1:8222"' in main
+    assert "cert_file" in main
 
 
 def test_without_a_bot_the_notifiers_unit_has_nothing_to_start_for() -> None:

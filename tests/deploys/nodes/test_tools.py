@@ -160,9 +160,15 @@ def test_keys_are_for_root_and_the_services_user_alone(tooled: Fleet) -> None:
     assert tooled.sh("hub", "stat -c '%a %U:%G' /etc/outreach/nodes.json") == "640 root:outreach"
 
 
-def test_the_orchestrator_has_the_commands_and_serves_nothing(tooled: Fleet) -> None:
+def test_the_orchestrator_has_the_commands_and_serves_its_own_programs_on_loopback_alone(
+    tooled: Fleet,
+) -> None:
     assert "MAILBOX_NOT_FOUND" in tooled.sh("hub", "validator explain '550 5.1.1 User unknown'")
-    assert tooled.sh("hub", "systemctl is-active outreach-api outreach-notifier").split() == ["inactive"] * 2
+    units = "outreach-api outreach-notifier outreach-coordinator nats-server"
+    assert tooled.sh("hub", f"systemctl is-active {units}").split() == ["active"] * 4
+    assert tooled.sh("hub", "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8025/health") == "200"
+    probe = "timeout 2 bash -c '</dev/tcp/198.18.1.1/8025' && echo open || echo closed"
+    assert tooled.sh("n1", probe) == "closed"
 
 
 def test_an_upgrade_fails_no_request_and_keeps_the_release_before(tooled: Fleet, pushed: Any) -> None:

@@ -101,7 +101,7 @@ def test_no_body_makes_a_server_error(
     ).json()["result"]["id"]
     url = emulators.urls[vendor] + path.replace("ZONE", zone)
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
     @given(st.dictionaries(st.sampled_from(sorted(GOOD[operation])), VALUES, max_size=3))
     def try_it(changed: dict[str, Any]) -> None:
         response = session.request(method, url, json={**GOOD[operation], **changed}, timeout=10)

@@ -1,0 +1,125 @@
+"""The drill: the orchestrator's host is gone, another is ordered and built, and what it knew is back."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from deploys.tools.build import build
+from deploys.tools.release import read_release
+from lab import Lab
+from tests.lab.conftest import wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
+FLEET = """
+version: 1
+name: drill
+infra_domain: infra.example
+sender: {{legal_name: Drill GmbH, postal_address: "Musterweg 1, 10115 Berlin"}}
+operators: {{addresses: [198.18.0.1/32]}}
+orchestrator: {{name: hub}}
+nodes: [{{name: n1}}]
+domains: [alpha.example]
+accounts: {{per_domain: 1, names: [Anna Berg]}}
+dns: {{provider: cloudflare, account: 0123456789abcdef0123456789abcdef, ttl: 300}}
+backups: {{recipients: [{recipient}], to: kept, hour: 4}}
+"""
+
+
+class Drill:
+    """A small fleet in a lab of its own, and its operator."""
+
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self.lab, self.folder = lab, folder
+        self.file, self.identity = folder / "drill.yaml", folder / "identity.txt"
+        self.env = {**os.environ, **lab.environment(), "OUTREACH_FLEET": str(self.file)}
+        made = pyrage.x25519.Identity.generate()
+        self.identity.write_text(f"{made}\n")
+        self.file.write_text(FLEET.format(recipient=made.to_public()))
+
+    def outreach(self, *words: str, expect: int = 0) -> str:
+        """What the command prints; on stderr where it is to fail."""
+        done = self._run([str(Path(sys.executable).with_name("outreach")), *words])
+        assert done.returncode == expect, f"{words}: {done.stdout[-2000:]} {done.stderr[-2000:]}"
+        return done.stderr if expect else done.stdout
+
+    def hetzner(self, *words: str) -> object:
+        """What the provider answers to curl."""
+        path, *options = words
+        argv = ["curl", "-s", "-H", f"Authorization: Bearer {self.env['HCLOUD_TOKEN']}", *options]
+        argv.append(self.env["HCLOUD_ENDPOINT"] + path)
+        return json.loads(self._run(argv).stdout or "{}")
+
+    def hub(self, script: str) -> str:
+        """What a shell script prints on the orchestrator."""
+        return self.lab.run("hub", ["sh", "-c", script]).stdout.strip()
+
+    def sql(self, database: str, text: str) -> str:
+        """What a database's own role is answered."""
+        return self.hub(f'runuser -u postgres -- psql -XqAt {database} -c "SET ROLE {database}" -c "{text}"')
+
+    def _run(self, argv: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.lab.operator_command(argv),
+            env=self.env,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def drill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
+    """The fleet after its first apply, with a row in each database."""
+    folder = tmp_path_factory.mktemp("drill")
+    build(read_release())  # here: operators of the lab have no way out to a package index
+    lab = Lab(folder / "lab")
+    lab.up()
+    try:
+        made = Drill(lab, folder)
+        made.outreach("apply", "--yes")
+        for database in ("engine", "n8n"):
+            made.sql(database, "CREATE TABLE drill AS SELECT 'precious' AS word")
+        yield made
+    finally:
+        lab.down()
+
+
+@pytest.mark.lab
+def test_the_orchestrator_is_lost_and_comes_back_with_all_it_knew(drill: Drill) -> None:
+    said = drill.outreach("backup", "--identity", str(drill.identity))
+    assert "opens and is whole" in said
+    assert "postgresql/engine, postgresql/n8n" in said
+    destroy_the_orchestrator(drill)
+    drill.outreach("apply", "--yes")
+    assert drill.sql("n8n", "SELECT count(*) FROM pg_tables WHERE tablename = 'drill'") == "0"
+    said = drill.outreach("restore", "latest", "--identity", str(drill.identity), "--force")
+    assert "restored postgresql/n8n" in said
+    for database in ("engine", "n8n"):
+        assert drill.sql(database, "SELECT word FROM drill") == "precious"
+    applied = json.loads(drill.outreach("apply", "--yes", "--json"))
+    assert applied["plan"]["summary"]["create"] == applied["plan"]["summary"]["update"] == 0
+    assert drill.hub("systemctl is-system-running || systemctl --failed --no-legend") in ("running", "")
+    drill.outreach("backup", "--identity", str(drill.identity))
+
+
+def destroy_the_orchestrator(drill: Drill) -> None:
+    """Its server ends at the provider; its key is forgotten, since another host will have another."""
+    found = drill.hetzner("/servers?name=hub.infra.example")
+    assert isinstance(found, dict)
+    (server,) = found["servers"]
+    drill.hetzner(f"/servers/{server['id']}", "-X", "DELETE")
+    wait_for(lambda: "hub" not in drill.lab.hosts.names())
+    pins = drill.file.with_suffix(".known_hosts")
+    pins.write_text(re.sub(r"(?m)^hub\.infra\.example,.*\n", "", pins.read_text()))
