@@ -11,10 +11,11 @@ from typing import Any
 
 from benchmarks.engine.field import ADDRESSES, OPERATORS, Field
 
-RATE = 600.0
-"""A node may ask 12 operators 10 times a second each: 120 addresses a second."""
+RATE = float(os.environ.get("ENGINE_RATE", "600"))
+"""Recipients a minute of 12 operators each: 120 addresses a second a node. On a busy machine set
+it lower, or the processor is what holds three nodes back."""
 
-ROUNDS = 3
+ROUNDS = int(os.environ.get("ENGINE_ROUNDS", "3"))
 NODES = (1, 2, 3)
 PROMISED = 2.7
 
