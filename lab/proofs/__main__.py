@@ -17,7 +17,7 @@ import dns.resolver
 from deploys.secrets import account_password, root_secret
 from inventory import Allocation, allocate, load_fleet
 from lab import open_world
-from lab.proofs import Proof, mail, metrics, refusals, rollback, run_proofs, status, tools
+from lab.proofs import Proof, dashboards, mail, metrics, refusals, rollback, run_proofs, status, tools
 from lab.proofs import dns as dns_proofs
 from lab.proofs.scene import Mailbox, Scene
 
@@ -48,6 +48,7 @@ PROOFS = [
     Proof("status finds nothing wrong", status.nothing_wrong),
     Proof("mail is counted by its domain and operator", metrics.mail_is_counted, alone=True),
     Proof("a change is told once, and the report handed out", status.change_is_told_once, alone=True),
+    Proof("the dashboards have figures", dashboards.dashboards_have_figures, alone=True),
     Proof("with the signer stopped nothing leaves unsigned", refusals.nothing_leaves_unsigned, alone=True),
     Proof(
         "a release that cannot run is taken back, unnoticed", rollback.broken_release_rolls_back, alone=True

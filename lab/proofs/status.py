@@ -1,4 +1,4 @@
-"""The proofs that `outreach status` finds nothing wrong, and that what goes wrong is told once and handed out."""
+"""The proofs that `outreach status` finds nothing wrong, and that what goes wrong is told once."""
 
 from __future__ import annotations
 
