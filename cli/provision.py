@@ -26,15 +26,21 @@ from cli.fleet import DEFAULT_FILE, FleetFile, read_fleet
 from cli.progress import Progress, host_table, report
 from costs.pricebook import PriceBook, PriceBookError
 from deploys.apply import Outcome, Status
+from deploys.builds import ReleaseError
 from deploys.connect import SettingsError, connect
+from deploys.n8n.build import build as build_n8n
+from deploys.n8n.release import read_release as read_n8n_release
+from deploys.n8n.sheet import SheetError, sheet_header
 from deploys.plan import Area, Kind, Plan, Scope
 from deploys.providers import ProviderError
 from deploys.render import consent_phrase, markdown, text_lines
 from deploys.saved import PlanError, dump, load
 from deploys.session import Session, unmoved
 from deploys.tools.build import build
-from deploys.tools.release import ReleaseError, read_release
+from deploys.tools.release import read_release
 from deploys.tools.telegram import telegram
+from deploys.workflows import WorkflowError
+from deploys.workflows import load as load_workflows
 from deploys.world import Current
 from inventory import Allocation, HostsError, allocate, known_hosts_file
 from notifier import ConfigurationError
@@ -49,7 +55,7 @@ Json = Annotated[bool, Parameter(help="Print JSON.", negative="")]
 
 ERRORS = (
     *(ProviderError, SettingsError, PlanError, PriceBookError, HostsError),
-    *(ReleaseError, ConfigurationError),
+    *(ReleaseError, ConfigurationError, WorkflowError, SheetError),
 )
 """What is a person's to settle: each is one clear line."""
 
@@ -94,6 +100,9 @@ def apply(
     only: Only = "servers,dns,nodes",
     limit: Limit = "",
     adopt: Adopt = None,
+    force: Annotated[
+        bool, Parameter(help="Overwrite workflows that were edited in n8n.", negative="")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Make the world as the fleet file says. Run it again after any failure: it continues where it stopped.
@@ -106,7 +115,7 @@ def apply(
     with _one_line():
         saved = load(plan) if plan else None
         scope = saved.scope if saved else _scope(allocation, only, limit, adopt)
-        session = _session(fleet, allocation, scope)
+        session = _session(fleet, allocation, scope, force=force)
         progress = Progress()
         with _alone(fleet):
             with progress.reading():
@@ -118,7 +127,7 @@ def apply(
             outcomes: list[Outcome] = []
             if drawn.changes:
                 if any(change.kind is Kind.NODE for change in drawn.changes):
-                    build(read_release())  # what cannot be built must not be found out after the orders
+                    _build(allocation)
                 current = _consented(session, drawn, current, yes=yes)
                 with _announced(drawn) as ended, progress.applying(len(drawn.changes)) as tell:
                     outcomes = session.apply(drawn, current, tell)
@@ -130,6 +139,13 @@ def apply(
     _complain(drawn, outcomes)
     done = all(outcome.status is Status.DONE for outcome in outcomes)
     return NOTHING if done and not drawn.problems else FAILED
+
+
+def _build(allocation: Allocation) -> None:
+    """Build what goes onto hosts: what cannot be built must not be found out after the orders."""
+    build(read_release())
+    if "n8n" in allocation.fleet.orchestrator.services:
+        build_n8n(read_n8n_release())
 
 
 def _scope(allocation: Allocation, only: str, limit: str, adopt: list[str] | None) -> Scope:
@@ -148,16 +164,19 @@ def _scope(allocation: Allocation, only: str, limit: str, adopt: list[str] | Non
     return Scope(frozenset(map(Area, words)), tuple(hosts), tuple(adopt or ()))
 
 
-def _session(fleet: Path, allocation: Allocation, scope: Scope) -> Session:
+def _session(fleet: Path, allocation: Allocation, scope: Scope, *, force: bool = False) -> Session:
     providers = connect(allocation, scope.only, os.environ, fleet.absolute().with_suffix(".orders.json"))
     nodes, pins = None, known_hosts_file(fleet)
     if Area.NODES in scope.only:
+        if "n8n" in allocation.fleet.orchestrator.services:  # what it needs is right before anything happens
+            load_workflows()
+            sheet_header(os.environ)
         from deploys.nodes import PyinfraNodes  # noqa: PLC0415 - pyinfra takes a second that other scopes save
 
         # paramiko tells each failed try on stderr unless somebody listens; here failures are values.
         logging.getLogger("paramiko").addHandler(logging.NullHandler())
         key = os.environ.get("OUTREACH_SSH_KEY") or None
-        nodes = PyinfraNodes(allocation, pins, key, scope.limit)
+        nodes = PyinfraNodes(allocation, pins, key, scope.limit, force=force)
     return Session(allocation, scope, PriceBook.load(allocation.fleet.prices), providers, nodes, pins)
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from cli import fail, write
 from cli.fleet import read_fleet
+from deploys.builds import ReleaseError
+from deploys.n8n.build import build as build_n8n
+from deploys.n8n.release import read_release as read_n8n_release
 from deploys.tools.build import build
-from deploys.tools.release import ReleaseError, read_release
+from deploys.tools.release import read_release
 from lab import Lab, LabError, default_state
 from lab.rehearsal import Rehearsal, Report
 
@@ -21,16 +24,23 @@ def rehearse(
     *,
     fleet: Path = Path("rehearsal.yaml"),
     report: Annotated[Path | None, Parameter(help="Write the checks and timings there, as JSON.")] = None,
+    without: Annotated[
+        tuple[Literal["n8n"], ...], Parameter(help="Leave a service of the orchestrator out, for speed.")
+    ] = (),
     keep: Annotated[bool, Parameter(help="Leave the lab up afterwards, to look around in.")] = True,
 ) -> int:
     """Boot the fleet as real hosts on this machine, provision it, and prove that mail arrives signed.
 
     Ends with `rehearsal: N checks passed, 0 failed` and exit status 0, or 1 if any check failed.
     """
-    lab = Lab(default_state(), read_fleet(fleet).dns.account)
+    asked = read_fleet(fleet)
+    lab = Lab(default_state(), asked.dns.account)
     try:
-        build(read_release())  # here, because the rehearsal's operators have no way out to a package index
-        shown = Rehearsal(lab, fleet, _say).run()
+        # Here, because the rehearsal's operators have no way out to a package index.
+        build(read_release())
+        if "n8n" in asked.orchestrator.services and "n8n" not in without:
+            build_n8n(read_n8n_release())
+        shown = Rehearsal(lab, fleet, _say, without).run()
         if not keep:
             lab.down()
     except (LabError, ReleaseError) as error:

@@ -7,8 +7,9 @@ import sys
 from cyclopts import App
 
 from cli import fail
+from deploys.builds import ReleaseError
 from deploys.tools.build import build as built
-from deploys.tools.release import ReleaseError, read_release
+from deploys.tools.release import read_release
 
 app = App(name="tools", help="The project's own tools, as they are pushed onto hosts.")
 

@@ -63,6 +63,7 @@ class HostReport:
         changes: one entry a change; a unified diff may follow in the same entry, on lines of its own.
         error: one line; None unless failed or unreachable.
         seconds: since the start of the run.
+        remarks: what a person should know although nothing is to do, one line each.
     """
 
     host: str
@@ -70,6 +71,7 @@ class HostReport:
     changes: tuple[str, ...]
     error: str | None
     seconds: float
+    remarks: tuple[str, ...] = ()
 
 
 class Step(StrEnum):
@@ -305,7 +307,7 @@ class _Run(BaseStateCallback):
             return HostReport(host.name, Status.UNREACHABLE, (), self._unreachable[host.name], seconds)
         error = ledger(host).error
         status = Status.FAILED if error else Status.CHANGED if changes else Status.UNCHANGED
-        return HostReport(host.name, status, tuple(changes), error, seconds)
+        return HostReport(host.name, status, tuple(changes), error, seconds, tuple(ledger(host).remarks))
 
 
 def _send_at_once(host: PyinfraHost) -> None:

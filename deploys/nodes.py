@@ -7,6 +7,7 @@ import this module.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from deploys.apply import Converged
@@ -29,15 +30,23 @@ class PyinfraNodes:
         known_hosts: the file their keys are pinned in.
         ssh_key: path of the private key; None asks the agent.
         limit: labels of the hosts to look at; empty means all.
+        force: what was edited on a host by hand may be overwritten, where that is asked about at all.
     """
 
     def __init__(
-        self, allocation: Allocation, known_hosts: Path, ssh_key: str | None, limit: Sequence[str] = ()
+        self,
+        allocation: Allocation,
+        known_hosts: Path,
+        ssh_key: str | None,
+        limit: Sequence[str] = (),
+        *,
+        force: bool = False,
     ) -> None:
         self._allocation = allocation
         self._known_hosts = known_hosts
         self._ssh_key = ssh_key
         self._limit = limit
+        self._force = force
 
     def look(self, addresses: Mapping[str, str]) -> NodeView:
         """See :meth:`deploys.apply.Nodes.look`."""
@@ -60,12 +69,13 @@ class PyinfraNodes:
                 silent[name] = contact.problem
         pinned = [host for host in found if host.name not in changes and host.name not in silent]
         reports, keys = preview(pinned) if pinned else ({}, {})
+        remarks = {name: report.remarks for name, report in reports.items() if report.remarks}
         for name, report in reports.items():
             if report.status in (Status.UNREACHABLE, Status.FAILED):
                 silent[name] = report.error or "it cannot be read"
             else:
                 changes[name] = report.changes
-        return NodeView(changes, silent, keys)
+        return NodeView(changes, silent, keys, remarks)
 
     def converge(
         self, names: Sequence[str], addresses: Mapping[str, str], on_event: Callable[[str], None]
@@ -91,10 +101,11 @@ class PyinfraNodes:
         return dkim_public_keys(self._hosts(names, addresses))
 
     def _hosts(self, names: Iterable[str], addresses: Mapping[str, str]) -> tuple[Host, ...]:
-        return hosts(
+        found = hosts(
             self._allocation,
             addresses,
             known_hosts=self._known_hosts,
             ssh_key=self._ssh_key,
             only=set(names),
         )
+        return tuple(replace(host, data={**host.data, "force": self._force}) for host in found)

@@ -30,11 +30,13 @@ class NodeView:
         changes: plan lines by host that answered, empty where nothing is to do.
         silent: why, by host that exists and did not answer or could not be read.
         dkim: base64 public key by domain, as the nodes hold them.
+        remarks: what is left as it is on a host and a person should know, by host that answered.
     """
 
     changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     silent: Mapping[str, str] = field(default_factory=dict)
     dkim: Mapping[str, str] = field(default_factory=dict)
+    remarks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def pricing(book: PriceBook) -> Price:
@@ -105,7 +107,10 @@ def draw(
         waiting=tuple(waiting),
         problems=tuple(_limited(problems, scope, allocation)),
         drift=tuple(_limited(found.drift, scope, allocation)) if Area.SERVERS in scope.only else (),
-        notes=tuple(_undelegated(current.hosted)) if Area.DNS in scope.only else (),
+        notes=(
+            *(_undelegated(current.hosted) if Area.DNS in scope.only else ()),
+            *(f"{host}: {line}" for host, lines in sorted(seen.remarks.items()) for line in lines),
+        ),
     )
 
 

@@ -17,6 +17,8 @@ from deploys.mail import mail
 from deploys.mail.services import PACKAGES as MAIL_PACKAGES
 from deploys.metrics import metrics
 from deploys.metrics.services import packages as metric_packages
+from deploys.n8n import n8n
+from deploys.n8n.services import packages as n8n_packages
 from deploys.orchestrator import orchestrator, stores
 from deploys.orchestrator.services import packages
 from deploys.tools import python, release_brought, tools
@@ -33,6 +35,7 @@ def site() -> None:
             *TOOL_PACKAGES,
             *(MAIL_PACKAGES if current.sends_mail else ()),
             *packages(current),
+            *n8n_packages(current),
             *metric_packages(current),
         ),
     )
@@ -42,6 +45,7 @@ def site() -> None:
     stores(current=current, python=python())
     tools(current=current)
     orchestrator(current=current, python=python())
+    n8n(current=current)
     # Last: it looks at what is there.
     metrics(current=current)
 

@@ -11,11 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import ceil
 
+from engine.messages import MOST_BYTES
 from engine.operators import EXPRESS, LEAST, MISC, queue_of, queues
 from validator import syntax
-
-MOST_BYTES = 256 * 1024
-"""Of the addresses of a chunk: far below the megabyte that a NATS message may have."""
 
 SHARE = 50
 """Addresses of one domain in a `misc` chunk: its unnamed operator's pace must not hold up the others long."""
@@ -27,7 +25,7 @@ class Item:
 
     Attributes:
         place: Its place in the list, from 1.
-        size: Bytes of the address.
+        size: Bytes of the address on the wire.
         domain: Lower case; empty if the text has none.
         operator: Who takes the domain's mail, as far as known; empty if not.
     """

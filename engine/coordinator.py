@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from math import inf
 
 import psycopg
 from nats.errors import Error as NatsError
@@ -23,6 +25,10 @@ from engine.pace import Pace
 from engine.term import Books, Routes, Term
 
 log = logging.getLogger("engine")
+
+
+AGAIN = 60.0
+"""Seconds before the same trouble is told once more: a full disk ends a term each second."""
 
 
 class Coordinator:
@@ -45,11 +51,15 @@ class Coordinator:
 
     async def run(self) -> None:
         """One term after the other; a term ends with the first error of PostgreSQL or NATS."""
+        told, when = "", -inf
         while True:
             try:
                 await self._term()
             except (psycopg.Error, NatsError, OSError) as error:
-                log.error("%s; going on as soon as it answers", _line(error))  # noqa: TRY400 - one line will do
+                line, now = _line(error), time.monotonic()
+                if line != told or now - when > AGAIN:
+                    log.error("%s; going on as soon as it answers", line)  # noqa: TRY400 - one line will do
+                    told, when = line, now
                 await asyncio.sleep(1.0)
 
     async def _term(self) -> None:

@@ -7,11 +7,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 from nats.aio.msg import Msg
 
-from engine.messages import Chunk, Report
+from engine.contact import says_nothing_answered
+from engine.messages import MOST_BYTES, Chunk, Report, size
 from engine.operators import EXPRESS
 from validator.engine import Engine
 from validator.verdict import Verdict
@@ -53,6 +55,7 @@ class Hand:
         self._patient = chunk.queue != EXPRESS  # whoever waits for an answer does not wait for a greylist
         self._asked: dict[int, _Asked] = {}
         self._found: list[tuple[int, dict[str, Any]]] = []
+        self._held: list[tuple[int, Verdict]] = []
         self._oldest = 0.0
 
     def feed(self, engine: Engine, most: int, clock: Callable[[], float]) -> None:
@@ -70,7 +73,19 @@ class Hand:
             if asked.ticket is not None:
                 engine.withdraw(asked.ticket)
         self._asked.clear()
+        self._held.clear()
         self.news.set()
+
+    def judge(self, clock: Callable[[], float], *, believe: bool) -> None:
+        """Say what becomes of verdicts of silence: they count, or their addresses are asked again."""
+        held, self._held = self._held, []
+        for place, verdict in held:
+            if believe:
+                self._keep(place, clock, verdict)
+            else:
+                self.rest.append((place, verdict.email))
+        if held:
+            self.news.set()
 
     def fresh(self, since: float) -> int:
         """Addresses begun after `since` and not known; older ones wait for a greylist, not for us."""
@@ -78,8 +93,8 @@ class Hand:
 
     @property
     def asked(self) -> int:
-        """Addresses begun and not known."""
-        return len(self._asked)
+        """Addresses begun and not known, or not surely."""
+        return len(self._asked) + len(self._held)
 
     @property
     def oldest(self) -> float | None:
@@ -89,7 +104,7 @@ class Hand:
     @property
     def over(self) -> bool:
         """Nothing more will become known here."""
-        return self.dropped or (not self.rest and not self._asked)
+        return self.dropped or not (self.rest or self._asked or self._held)
 
     def due(self, now: float) -> bool:
         """Whether a report should go out."""
@@ -107,13 +122,21 @@ class Hand:
 
     def report(self) -> Report:
         """What is known and not yet told, and whether that is all."""
-        told, self._found = self._found[:BATCH], self._found[BATCH:]
+        sizes = accumulate(size(found) for found in self._found[:BATCH])
+        count = max(1, sum(total <= MOST_BYTES for total in sizes))
+        told, self._found = self._found[:count], self._found[count:]
         last = self.over and not self._found
         return Report(self.chunk.job, self.chunk.number, self.chunk.turn, tuple(told), over=last)
 
     def _known(self, place: int, clock: Callable[[], float], verdict: Verdict) -> None:
         if self._asked.pop(place, None) is None:
             return
+        if says_nothing_answered(verdict):
+            self._held.append((place, verdict))
+        else:
+            self._keep(place, clock, verdict)
+
+    def _keep(self, place: int, clock: Callable[[], float], verdict: Verdict) -> None:
         if not self._found:
             self._oldest = clock()
         self._found.append((place, verdict.to_dict()))

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.chunks import Item, Piece, domain_of
 from engine.database import Connection
-from engine.messages import Chunk, Pulse
+from engine.messages import Chunk, Pulse, size
 from engine.operators import EXPRESS
 
 BLOCK = 20_000
@@ -74,7 +74,7 @@ class Ledger:
             (row["n"], row["cut"], until),
         )
         items = tuple(
-            Item(found["place"], len(found["address"].encode()), domain_of(found["address"]))
+            Item(found["place"], size(found["address"]), domain_of(found["address"]))
             for found in await cursor.fetchall()
         )
         return Block(row["n"], until, until == row["total"], items, row["express"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import ssl
 from collections.abc import Callable
@@ -76,6 +78,25 @@ async def connect(
         )
     except (OSError, Error, TimeoutError) as error:
         raise ConnectionError(f"NATS at {link.url}: {error or type(error).__name__}") from error
+
+
+async def answers(client: Client, seconds: int) -> bool:
+    """Whether the server answers within so many seconds."""
+    if not client.is_connected:
+        return False  # `flush` would return without having asked
+    try:
+        await client.flush(seconds)
+    except (Error, TimeoutError):
+        return False
+    return client.is_connected
+
+
+async def close(client: Client) -> None:
+    """Send what is still to be sent, but for no longer than 5 s, and close."""
+    with contextlib.suppress(Error, TimeoutError):
+        async with asyncio.timeout(5):
+            await client.flush()
+    await client.close()
 
 
 def why(error: BaseException) -> str:

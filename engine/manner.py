@@ -12,6 +12,8 @@ class Manner:
     Attributes:
         progress: Seconds between two signs of life of a chunk; a third of the coordinator's `ack_wait`.
         heartbeat: Seconds between two signs of life of the node.
+        contact: Seconds for NATS to answer; a node that waits longer takes itself for cut off. Less than the
+            validator waits for any server.
         window: Addresses of a named operator begun at once.
         misc_window: Addresses of all other operators begun at once.
         low: Addresses left of a named operator at which its next chunk is asked for.
@@ -23,6 +25,7 @@ class Manner:
 
     progress: float = 10.0
     heartbeat: float = 5.0
+    contact: int = 3
     window: int = 32
     misc_window: int = 300
     low: int = 8

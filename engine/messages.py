@@ -12,6 +12,15 @@ MOST_TEXT = 1000
 """Characters of an address that are carried; 254 are allowed, so what is longer is wrong either way."""
 
 
+MOST_BYTES = 256 * 1024
+"""Of the addresses of a chunk, and of the verdicts of a report: far below the megabyte of a NATS message."""
+
+
+def size(value: object) -> int:
+    """Bytes of a value on the wire, where a character may take twelve."""
+    return len(json.dumps(value))
+
+
 class BadMessage(ValueError):
     """A message that cannot be read; the text says what is wrong with it."""
 

@@ -7,15 +7,16 @@ import contextlib
 import logging
 import secrets
 from collections.abc import AsyncIterator
+from math import inf
 
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from engine import subjects
+from engine.contact import Contact
 from engine.hand import Hand
-from engine.link import Link, connect, why
+from engine.link import Link, answers, close, connect, why
 from engine.manner import Manner
 from engine.messages import BadMessage, Chunk, Pulse, Report
 from engine.operators import EXPRESS, MISC, Allowance, queues
@@ -70,9 +71,10 @@ class Worker:
             self._link,
             name=f"worker {self._node}",
             inbox=subjects.inbox(self._node),
-            reconnected=self._ask_anew,
+            reconnected=self._back,
         )
         self._jetstream = self._client.jetstream(timeout=5)
+        self._contact = Contact(self._loop.time(), self._manner.heartbeat + self._manner.contact)
         try:
             async with self._validator() as validator:
                 self._engine = validator.engine
@@ -82,7 +84,7 @@ class Worker:
                 await self._client.subscribe(subjects.CONTROL, cb=self._told)
                 await self._work(stop)
         finally:
-            await _close(self._client)
+            await close(self._client)
 
     @contextlib.asynccontextmanager
     async def _validator(self) -> AsyncIterator[Validator]:
@@ -153,6 +155,10 @@ class Worker:
                 await message.nak()
             else:
                 await self._take(message)
+
+    def _back(self) -> None:
+        self._contact.lost()
+        self._ask_anew()
 
     def _ask_anew(self) -> None:
         """The server, or its streams, may be others now: what was asked before will not be answered."""
@@ -234,6 +240,8 @@ class Worker:
 
     async def _feed(self, hand: Hand) -> None:
         queue, now = hand.chunk.queue, self._loop.time()
+        if self._contact.away:
+            return  # we would perhaps ask into the void
         if not self._allowance.open(queue, now):
             # The operator wants silence from us. Others may have room; what is begun stays ours.
             back = hand.give_back()
@@ -296,11 +304,14 @@ class Worker:
             pulse = Pulse(sum(hand.asked for hand in hands), len(hands), cooling, self._trouble)
             with contextlib.suppress(NatsError):
                 await self._client.publish(subjects.heartbeat(self._node), pulse.encode())
-            await asyncio.sleep(self._manner.heartbeat)
+            await self._touch()
+            await asyncio.sleep(min(self._manner.heartbeat, 1.0 if self._contact.away else inf))
 
-
-async def _close(client: Client) -> None:
-    with contextlib.suppress(NatsError, TimeoutError):
-        async with asyncio.timeout(5):
-            await client.flush()
-    await client.close()
+    async def _touch(self) -> None:
+        """Ask NATS for a sign of life, and judge by it what is in hand."""
+        if not await answers(self._client, self._manner.contact):
+            self._contact.lost()
+            return
+        believe = self._contact.heard(self._loop.time())
+        for hand in self._hands.values():
+            hand.judge(self._loop.time, believe=believe)

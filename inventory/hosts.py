@@ -60,8 +60,9 @@ def hosts(
     `dkim_bits`, `accounts` (a list of `address`, `display_name`)), `report_domain` (whose DMARC and TLS
     reports this host takes, or None), `limits` (as in the file), and what pyinfra's SSH connector reads:
     `ssh_hostname`, `ssh_user`, `ssh_known_hosts_file`, `ssh_strict_host_key_checking`, `ssh_key`. The
-    orchestrator also has `nodes` (address by name, None while it is not known), `services`, `fleet` (the
-    whole fleet file) and `backups` (None, or `recipients`, `keep_days` and `hour` as in the file).
+    orchestrator also has `nodes` (address by name, None while it is not known), `services`, `n8n_workers`,
+    `fleet` (the whole fleet file) and `backups` (None, or `recipients`, `keep_days` and `hour` as in the
+    file).
 
     Args:
         allocation: the fleet with every domain at home.
@@ -132,6 +133,7 @@ def _orchestrator(allocation: Allocation, known: Mapping[str, str]) -> dict[str,
     return {
         "nodes": {node.name: known.get(node.name) for node in allocation.nodes},
         "services": list(orchestrator.services),
+        "n8n_workers": orchestrator.n8n_workers,
         "fleet": allocation.fleet.model_dump(mode="json"),
         "backups": backups.model_dump(mode="json", exclude={"to"}) if backups else None,
     }

@@ -87,7 +87,10 @@ class Orchestrator(Block):
     ipv4: IPv4Address | None = Field(default=None, description="Its address, if the server exists already")
     services: tuple[Literal["n8n"], ...] = Field(
         default=(),
-        description="What its databases are made ready for besides; n8n itself is not installed yet",
+        description="What runs on it besides: n8n, behind Caddy, with the workflows of workflows/",
+    )
+    n8n_workers: Count = Field(
+        default=1, ge=1, le=9, description="Processes that carry out n8n's workflows, 1 GiB of memory each"
     )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from lab import acme, images, kernel, shelf
 from lab.acme import Acme
-from lab.addresses import ACME, NAMESERVER, OPERATOR, RESOLVER
+from lab.addresses import ACME, ACME_DIRECTORY, NAMESERVER, OPERATOR, RESOLVER
 from lab.cache import cache_directory
 from lab.cgroup import Cgroup
 from lab.dns import Dns
@@ -40,6 +40,12 @@ EXAMPLE_ACCOUNT = "0123456789abcdef0123456789abcdef"
 # refuses such targets, unless it is told that this is a lab: here, and nowhere else.
 _PRIVATE_TARGETS = {
     "/etc/systemd/system/outreach-api.service.d/lab.conf": "[Service]\nEnvironment=OUTREACH_ALLOW_PRIVATE=1\n"
+}
+# Caddy asks the lab's own authority for its certificate.
+_AUTHORITY = {
+    "/etc/systemd/system/caddy.service.d/lab.conf": (
+        f"[Service]\nEnvironment=ACME_DIRECTORY={ACME_DIRECTORY}\n"
+    )
 }
 _OWN_HOSTS = ("dns", "mx", "stranger")
 _TOOLS = (
@@ -179,7 +185,7 @@ class Lab:
             raise LabError(f"{host} is a host of the lab itself; name yours otherwise")
 
     def _host_files(self) -> dict[str, str]:
-        return {**self.dns.host_files(), **self.acme.host_files(), **_PRIVATE_TARGETS}
+        return {**self.dns.host_files(), **self.acme.host_files(), **_PRIVATE_TARGETS, **_AUTHORITY}
 
     def _group(self, name: str) -> Cgroup:
         return Cgroup(f"{self.id}/{name}")

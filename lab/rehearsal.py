@@ -12,7 +12,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -76,12 +76,16 @@ class Rehearsal:
         lab: where it happens; what it holds from before is cleared.
         fleet: the fleet file. Its understudy is rehearsed; host keys of the lab stay out of the checkout.
         say: told each phase as it begins and each check as it is known.
+        without: services of the orchestrator that are left out.
     """
 
-    def __init__(self, lab: Lab, fleet: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, lab: Lab, fleet: Path, say: Callable[[str], None], without: Collection[str] = ()
+    ) -> None:
         self.lab = lab
         self.source = fleet
         self.say = say
+        self.without = without
         self.report = Report()
         self._began = time.monotonic()
         self.fleet = lab.state / "fleet" / fleet.name
@@ -113,7 +117,7 @@ class Rehearsal:
         self.lab.up()
         self.fleet.parent.mkdir()
         key = (self.lab.state / "ssh/id_ed25519.pub").read_text().strip()
-        self.fleet.write_text(understudy(self.source.read_text("utf-8"), [key]), "utf-8")
+        self.fleet.write_text(understudy(self.source.read_text("utf-8"), [key], self.without), "utf-8")
 
     def _plan(self) -> None:
         done = self._outreach("plan", "--out", self.plan_file)

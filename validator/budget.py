@@ -13,6 +13,9 @@ from validator.operators import Operator
 DAY = 86400.0
 REMEMBERED = 1024
 CELLS = 1 << 16
+UNLIMITED = 1 << 30
+# Lanes looked at for each that is added; two would do to keep their number.
+LOOKED_AT = 4
 
 
 @dataclass(slots=True)
@@ -82,12 +85,10 @@ class Lane:
         """How many more recipients this connection may carry."""
         self._turn_day(now)
         budget = self.operator.budget
-        rooms = [1 << 30]
-        if budget.recipients:
-            rooms.append(budget.recipients - on_connection)
+        room = (budget.recipients or UNLIMITED) - on_connection
         if budget.daily:
-            rooms.append(budget.daily - self.sent)
-        return max(0, min(rooms))
+            room = min(room, budget.daily - self.sent)
+        return max(0, room)
 
     def silence(self, seconds: float, reason: str, now: float) -> None:
         """Begin or lengthen a cool-down."""
@@ -148,8 +149,9 @@ class Lanes:
         return lane
 
     def _forget(self, now: float) -> None:
-        for key, lane in list(islice(self._lanes.items(), 16)):
+        for key, lane in list(islice(self._lanes.items(), LOOKED_AT)):
             if lane.active or lane.silent_until > now or lane.next_recipient > now or lane.next_connect > now:
+                self._lanes.move_to_end(key)  # not to be looked at again and again
                 continue
             del self._lanes[key]
             if lane.day != self._day:

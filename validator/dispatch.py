@@ -95,7 +95,8 @@ class Dispatcher:
             now = self._loop.time()
             lanes = [self.lanes.of(queue.operator, source, now) for source in self.settings.sources]
             waits = [lane.wait(now) for lane in lanes]
-            self._give_up_hopeless(queue, lanes, now)
+            if 0.0 not in waits:
+                self._give_up_hopeless(queue, lanes, now)
             chosen = self._choose(queue, lanes, waits)
             if chosen is None:
                 self._wake_later(queue, min((wait for wait in waits if wait), default=inf))

@@ -7,7 +7,6 @@ import hashlib
 import logging
 import random
 import secrets
-from base64 import b32encode
 from collections import deque
 from collections.abc import Callable, Coroutine
 
@@ -51,7 +50,8 @@ class Engine:
         self._domains: dict[str, Domain] = {}
         self._unresolved: deque[Domain] = deque()
         self._lookups = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._most_tasks = MOST_LOOKUPS
         self._leaving = 0
         self._closed = False
         self._timers: set[asyncio.TimerHandle] = set()
@@ -93,6 +93,9 @@ class Engine:
         """
         if not job.withdrawn:
             job.withdrawn = True
+            domain = self._domains.get(job.address.domain)
+            if domain is not None:
+                domain.thinned = True
             self.pending -= 1
             self._make_room()
 
@@ -114,7 +117,7 @@ class Engine:
             timer.cancel()
         self._dispatcher.close()
         self._unresolved.clear()
-        for task in list(self._tasks):
+        for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         until = self._loop.time() + self.settings.timeouts.goodbye
@@ -139,9 +142,17 @@ class Engine:
             self._offer(domain)
 
     def _resolve_more(self) -> None:
-        while self._unresolved and self._lookups < MOST_LOOKUPS:
+        if self._unresolved and self._lookups < MOST_LOOKUPS:
             self._lookups += 1
-            self._spawn(self._resolve(self._unresolved.popleft()))
+            self._spawn(self._look_up())
+
+    async def _look_up(self) -> None:
+        """Find routes until none is asked for."""
+        try:
+            while self._unresolved:
+                await self._resolve(self._unresolved.popleft())
+        finally:
+            self._lookups -= 1
 
     async def _resolve(self, domain: Domain) -> None:
         began = self._loop.time()
@@ -150,12 +161,9 @@ class Engine:
         except Exception:
             log.exception("route of %s", domain.name)
             route = dns_failure(DnsError("malformed", domain.name))
-        finally:
-            self._lookups -= 1
         domain.dns_seconds = self._loop.time() - began
         domain.resolving = False
         self._routed(domain, route)
-        self._resolve_more()
 
     def _routed(self, domain: Domain, route: Route) -> None:
         if route.status is not None:
@@ -231,9 +239,11 @@ class Engine:
         self._dispatcher.gone(lane)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        """Begin a task. Those that are over are cleared away by the dozen: cheaper than a callback each."""
+        self._tasks.append(self._loop.create_task(work))
+        if len(self._tasks) > self._most_tasks:
+            self._tasks = [task for task in self._tasks if not task.done()]
+            self._most_tasks = 2 * len(self._tasks) + MOST_LOOKUPS
 
     # --- what sessions ask of us (validator.office.Office) ---------------------------------------
 
@@ -255,8 +265,7 @@ class Engine:
 
     def invented(self, domain: str) -> str:
         """24 characters that nobody has, the same for a domain as long as this engine lives."""
-        digest = hashlib.blake2b(domain.encode(), key=self._secret, digest_size=15).digest()
-        return b32encode(digest).decode().lower()
+        return hashlib.blake2b(domain.encode(), key=self._secret, digest_size=12).hexdigest()
 
     def learned_catch_all(self, domain: Domain, accepts_all: bool | None) -> None:
         """Keep it, and let further sessions start."""

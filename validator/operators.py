@@ -71,7 +71,6 @@ class Operators:
         for entry in data.get("operator", []):
             self._add(dict(entry))
         self._named.sort(key=lambda pair: -len(pair[0]))
-        self._suffixes = PublicSuffixList()
         self._of = lru_cache(maxsize=1024)(self._find)
 
     def _add(self, entry: dict[str, Any]) -> None:
@@ -99,11 +98,24 @@ class Operators:
         for suffix, operator in self._named:
             if dotted.endswith(suffix):
                 return operator
-        return Operator(self._suffixes.privatesuffix(host) or host, self.default)
+        return Operator(public_suffixes().privatesuffix(host) or host, self.default)
 
     def silence(self, text: str, otherwise: float) -> float:
         """Seconds to leave an operator alone after this reply."""
         return max([otherwise, *(seconds for pattern, seconds in self._signals if pattern.search(text))])
+
+
+@lru_cache(maxsize=1)
+def public_suffixes() -> PublicSuffixList:
+    """The public suffix list, as A-labels: hosts are named by no others.
+
+    The library by itself encodes every line, which takes longer than checking a hundred addresses.
+    """
+    lines = files("publicsuffixlist").joinpath("public_suffix_list.dat").read_text("utf-8").splitlines()
+    plain = [
+        line if line.isascii() else line.encode("idna").decode("ascii") for line in lines if line[:2] != "//"
+    ]
+    return PublicSuffixList("\n".join(plain), accept_encoded_idn=False)
 
 
 def default_operators(extra: Mapping[str, Any] | None = None) -> Operators:

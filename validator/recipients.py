@@ -41,6 +41,8 @@ class Ask:
 class Recipients:
     """Asks recipients of the session's domain over one greeted connection."""
 
+    __slots__ = ("_refusals", "domain", "host", "lane", "link", "office", "session", "settings")
+
     def __init__(self, session: Session, link: Link, host: Host) -> None:
         self.session = session
         self.office = session.office
@@ -78,6 +80,8 @@ class Recipients:
                 continue
             if trouble is not None or self.link.dialogue.waiting:
                 return trouble if trouble is not LEAVE else None
+            if not (self.session.hand or self.domain.waiting_for(self.lane.source)):
+                return None
 
     def _next_batch(self, room: int) -> list[Ask]:
         many = self.link.dialogue.pipelining and not self.lane.pause
@@ -137,7 +141,7 @@ class Recipients:
         answers: list[Answer] = []
         try:
             if self.link.dialogue.pipelining:
-                return await self.link.exchange(b"".join(self._command(*step) for step in plan), command)
+                return await self.link.exchange(b"".join([self._command(*step) for step in plan]), command)
             for step in plan:
                 answers += await self.link.exchange(self._command(*step), command)
                 if answers[-1].stage is Stage.MAIL and not answers[-1].reply.positive:

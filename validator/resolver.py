@@ -10,13 +10,17 @@ import socket
 import struct
 from array import array
 from collections import OrderedDict
-from typing import Protocol, cast
+from typing import Protocol
 
 from validator import wire
+from validator.deadlines import Watch
 
 LEAST_TTL, MOST_TTL, FAILURE_TTL = 30, 3600, 30
 SOCKETS = 4
 TRIES = (1.5, 3.0, 5.0)
+# Datagrams read before the loop turns to others.
+READS = 64
+LONGEST_PACKET = 65535
 
 
 class DnsError(Exception):
@@ -50,7 +54,8 @@ class Resolver:
         self.port = port
         self._kept = kept
         self._cache: OrderedDict[tuple[str, int], tuple[float, wire.Message | DnsError]] = OrderedDict()
-        self._flying: dict[tuple[str, int], asyncio.Future[wire.Message]] = {}
+        # Questions on their way, each with those who ask the same meanwhile.
+        self._flying: dict[tuple[str, int], list[asyncio.Future[wire.Message]]] = {}
         self._sockets: list[_Udp] = []
         self._turn = 0
 
@@ -63,24 +68,28 @@ class Resolver:
             if isinstance(kept[1], DnsError):
                 raise DnsError(kept[1].kind, str(kept[1]))
             return kept[1]
-        flying = self._flying.get(key)
-        if flying is not None:
-            return await asyncio.shield(flying)
-        future = self._flying[key] = loop.create_future()
+        others = self._flying.get(key)
+        if others is not None:
+            future: asyncio.Future[wire.Message] = loop.create_future()
+            others.append(future)
+            return await future
+        others = self._flying[key] = []
         try:
             message = await self._ask(*key)
         except BaseException as error:
-            failure = (
-                error if isinstance(error, DnsError) else DnsError("timeout", f"{name}: question abandoned")
-            )
+            failure = DnsError("timeout", f"{name}: question abandoned")
             if isinstance(error, DnsError):
+                failure = error
                 self._keep(key, error, FAILURE_TTL, loop.time())
-            future.set_exception(failure)
-            future.exception()  # nobody may be waiting
+            for other in others:
+                if not other.done():
+                    other.set_exception(DnsError(failure.kind, str(failure)))
             raise
         else:
             self._keep(key, message, min(max(message.ttl, LEAST_TTL), MOST_TTL), loop.time())
-            future.set_result(message)
+            for other in others:
+                if not other.done():
+                    other.set_result(message)
             return message
         finally:
             del self._flying[key]
@@ -98,14 +107,13 @@ class Resolver:
 
     async def _ask(self, name: str, kind: int) -> wire.Message:
         try:
-            wire.query(0, name, kind)
+            question = wire.query(0, name, kind)
         except wire.WireError as error:
             raise DnsError("malformed", str(error)) from None
         message = None
         for patience in TRIES:
             with contextlib.suppress(TimeoutError, OSError):
-                udp = await self._udp()
-                message = await udp.ask(name, kind, patience)
+                message = await self._udp().ask(name, kind, question, patience)
                 break
         if message is None:
             raise DnsError("timeout", f"{name}: the resolver {self.host} port {self.port} did not answer")
@@ -116,11 +124,9 @@ class Resolver:
             raise DnsError(word, f"{name}: the resolver answered {word.upper()}")
         return message
 
-    async def _udp(self) -> _Udp:
+    def _udp(self) -> _Udp:
         if len(self._sockets) < SOCKETS:
-            loop = asyncio.get_running_loop()
-            made = await loop.create_datagram_endpoint(_Udp, remote_addr=(self.host, self.port))
-            self._sockets.append(made[1])
+            self._sockets.append(_Udp(self.host, self.port))
         self._turn += 1
         return self._sockets[self._turn % len(self._sockets)]
 
@@ -142,53 +148,89 @@ class Resolver:
                 writer.close()
 
 
-class _Udp(asyncio.DatagramProtocol):
-    """One socket; an answer must carry the number and the question it was sent with, or it is not ours."""
+class _Question:
+    """One question on its way to the resolver."""
 
-    def __init__(self) -> None:
-        self._open: dict[int, tuple[str, int, asyncio.Future[wire.Message]]] = {}
-        self._transport: asyncio.DatagramTransport | None = None
+    __slots__ = ("answer", "deadline", "kind", "name", "packet")
+
+    def __init__(
+        self, name: str, kind: int, packet: bytes, answer: asyncio.Future[wire.Message], deadline: float
+    ) -> None:
+        self.name = name
+        self.deadline = deadline
+        self.kind = kind
+        self.packet = packet
+        self.answer = answer
+
+    def expired(self) -> None:
+        """See `validator.deadlines.Waiting`."""
+        if not self.answer.done():
+            self.answer.set_exception(TimeoutError())
+
+
+class _Udp:
+    """One socket; an answer must carry the number and the question it was sent with, or it is not ours.
+
+    Raises:
+        OSError: if there is no way to the resolver.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._watch = Watch(self._loop)
+        self._open: dict[int, _Question] = {}
         self._numbers = array("H")
+        self._sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            self._sock.setblocking(False)
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            self._sock.connect((host, port))
+        except OSError:
+            self._sock.close()
+            raise
+        self._loop.add_reader(self._sock.fileno(), self._readable)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.DatagramTransport", transport)
-        sock = transport.get_extra_info("socket")
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    def _readable(self) -> None:
+        try:
+            for _ in range(READS):
+                self._received(self._sock.recv(LONGEST_PACKET))
+        except BlockingIOError:
+            return
+        except OSError as error:
+            for question in self._open.values():
+                if not question.answer.done():
+                    question.answer.set_exception(OSError(str(error)))
 
-    def datagram_received(self, data: bytes, _addr: object) -> None:
-        asked = self._open.get(data[0] << 8 | data[1]) if len(data) >= 12 else None
-        if asked is None or asked[2].done():
+    def _received(self, data: bytes) -> None:
+        question = self._open.get(data[0] << 8 | data[1]) if len(data) >= 12 else None
+        if question is None or question.answer.done():
             return
         try:
-            message = wire.parse(data, asked[0], asked[1])
+            message = wire.parse(data, question.name, question.kind, question.packet)
         except wire.WireError as error:
             if "another question" not in str(error):
-                asked[2].set_exception(DnsError("malformed", f"{asked[0]}: {error}"))
+                question.answer.set_exception(DnsError("malformed", f"{question.name}: {error}"))
             return
-        asked[2].set_result(message)
+        question.answer.set_result(message)
 
-    def error_received(self, exc: Exception) -> None:
-        for _, _, future in self._open.values():
-            if not future.done():
-                future.set_exception(OSError(str(exc)))
+    async def ask(self, name: str, kind: int, packet: bytes, patience: float) -> wire.Message:
+        """The answer to a question made by `wire.query`.
 
-    async def ask(self, name: str, kind: int, patience: float) -> wire.Message:
-        loop = asyncio.get_running_loop()
+        Raises:
+            TimeoutError, OSError: if none came; worth another try.
+        """
         number = self._number()
         while number in self._open:
             number = self._number()
-        future: asyncio.Future[wire.Message] = loop.create_future()
-        self._open[number] = (name, kind, future)
-        timer = loop.call_later(patience, _expire, future)
+        question = self._open[number] = _Question(
+            name, kind, packet, self._loop.create_future(), self._loop.time() + patience
+        )
+        self._watch.add(question)
         try:
-            if self._transport is None or self._transport.is_closing():
-                raise OSError("socket closed")
-            self._transport.sendto(wire.query(number, name, kind))
-            return await future
+            self._sock.send(number.to_bytes(2, "big") + packet[2:])
+            return await question.answer
         finally:
-            timer.cancel()
+            self._watch.discard(question)
             del self._open[number]
 
     def _number(self) -> int:
@@ -198,13 +240,11 @@ class _Udp(asyncio.DatagramProtocol):
         return self._numbers.pop()
 
     def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-
-
-def _expire(future: asyncio.Future[wire.Message]) -> None:
-    if not future.done():
-        future.set_exception(TimeoutError())
+        """Close the socket; who waits is told."""
+        self._loop.remove_reader(self._sock.fileno())
+        self._sock.close()
+        for question in self._open.values():
+            question.expired()
 
 
 def system_resolver(path: str = "/etc/resolv.conf") -> tuple[str, int]:

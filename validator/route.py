@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import random
 from dataclasses import dataclass
@@ -101,10 +100,7 @@ async def find_addresses(
     if ":" in host or host.rpartition(".")[2].isdigit():
         # An MX that names an address breaks RFC 5321 section 5.1; dialling it is not our job.
         return Addresses((), (), "names an address")
-    if len(families) == 1:
-        results = [await _ask(dns, host, families[0])]
-    else:
-        results = list(await asyncio.gather(*(_ask(dns, host, family) for family in families)))
+    results = [await _ask(dns, host, family) for family in families]
     found: list[str] = []
     error = ""
     for result in results:
@@ -112,8 +108,8 @@ async def find_addresses(
             error = error or result.kind
         else:
             found.extend(str(value) for value in result.values)
-    usable = tuple(ip for ip in found if allow_private or is_public(ip))
-    refused = tuple(ip for ip in found if ip not in usable)
+    usable = tuple(found if allow_private else [ip for ip in found if is_public(ip)])
+    refused = tuple([ip for ip in found if ip not in usable])
     return Addresses(usable, refused, "" if usable or refused else error)
 
 

@@ -24,6 +24,24 @@ log = logging.getLogger("validator")
 class Session:
     """Asks as many recipients of one domain as the budget of its lane allows."""
 
+    __slots__ = (
+        "_link",
+        "_plain_hosts",
+        "began",
+        "domain",
+        "hand",
+        "host",
+        "lane",
+        "loop",
+        "null_sender",
+        "office",
+        "served",
+        "settings",
+        "source_ip",
+        "stage",
+        "transcript",
+    )
+
     def __init__(self, office: Office, domain: Domain, lane: Lane) -> None:
         self.office = office
         self.settings = office.settings
@@ -32,8 +50,8 @@ class Session:
         self.host: Host | None = None
         self.source_ip = lane.source
         self.transcript: list[Line] | None = [] if self.settings.transcript else None
-        self.began = asyncio.get_running_loop().time()
         self.loop = asyncio.get_running_loop()
+        self.began = self.loop.time()
         self._link: Link | None = None
         self.hand: dict[int, Job] = {}
         self.null_sender = False
@@ -136,6 +154,8 @@ class Session:
 
     def heed(self, trouble: Trouble) -> None:
         """Leave the operator alone if that is what it asked for."""
+        if trouble.status not in (Status.THROTTLED, Status.BLOCKED):
+            return
         budget = self.lane.operator.budget
         text = str(trouble.reply or "")
         now = self.loop.time()

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Mapping
 from enum import Enum
+from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 from validator.reply import Reply, parse_lines
@@ -20,6 +23,9 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 LONGEST_LINE = 4096
 LONGEST_REPLY = 65536
 MOST_LINES = 256
+# Servers repeat themselves: what one read brought is kept read, if it is short and whole.
+LONGEST_KEPT = 512
+MOST_KEPT = 256
 
 
 class ProtocolError(Exception):
@@ -43,6 +49,13 @@ class Answer(NamedTuple):
     reply: Reply
 
 
+class Said(NamedTuple):
+    """A reply and the lines it was read from, without code and separator."""
+
+    reply: Reply
+    lines: tuple[str, ...]
+
+
 class Dialogue:
     """One SMTP session from the client's side.
 
@@ -51,13 +64,14 @@ class Dialogue:
         extensions: EHLO keywords of the server, upper case, with their parameters.
     """
 
+    __slots__ = ("_buffer", "_pending", "_reader", "extensions", "state")
+
     def __init__(self) -> None:
         self.state = State.BANNER
-        self.extensions: dict[str, str] = {}
+        self.extensions: Mapping[str, str] = {}
         self._pending: deque[Stage] = deque([Stage.BANNER])
         self._buffer = b""
-        self._lines: list[str] = []
-        self._size = 0
+        self._reader = _Reader()
 
     @property
     def waiting(self) -> int:
@@ -143,51 +157,93 @@ class Dialogue:
         Raises:
             ProtocolError: on a line or reply without end, or a line that is no reply.
         """
+        if len(data) <= LONGEST_KEPT and not self._buffer and not self._reader.lines:
+            whole = _read_whole(data)
+            if whole is not None:
+                return [self._answer(said) for said in whole]
         answers: list[Answer] = []
         *lines, rest = (self._buffer + data).split(b"\n")
         if len(rest) > LONGEST_LINE:
             raise ProtocolError(f"a line longer than {LONGEST_LINE} bytes")
         self._buffer = rest
         for line in lines:
-            answer = self._line(line)
-            if answer is not None:
-                answers.append(answer)
+            said = self._reader.take(line)
+            if said is not None:
+                answers.append(self._answer(said))
         return answers
 
-    def _line(self, line: bytes) -> Answer | None:
-        self._size += len(line)
-        if self._size > LONGEST_REPLY or len(self._lines) >= MOST_LINES:
-            raise ProtocolError("a reply without end")
-        digits, mark, text = line[:3], line[3:4], line[4:].rstrip(b"\r")
-        # RFC 5321 section 4.2: three digits and a hyphen or a space; a bare code is tolerated (section
-        # 4.3.2).
-        if not (len(digits) == 3 and digits.isdigit() and b"2" <= digits[:1] <= b"5" and mark in b"- \r\t"):
-            raise ProtocolError(f"not an SMTP reply: {line[:60].decode('ascii', 'backslashreplace')!r}")
-        self._lines.append(_readable(text))
-        if mark == b"-":
-            return None
-        lines, self._lines, self._size = self._lines, [], 0
-        return self._answer(int(digits), lines)
-
-    def _answer(self, code: int, lines: list[str]) -> Answer:
-        reply = parse_lines(code, lines)
+    def _answer(self, said: Said) -> Answer:
+        reply = said.reply
         if not self._pending:
             # 421 may come unasked (RFC 5321 section 3.8); anything after QUIT is its good-bye.
             return Answer(Stage.POLICY, reply)
         stage = self._pending.popleft()
         if reply.positive and self.state is not State.CLOSING:
-            self._advance(stage, lines)
+            self._advance(stage, said.lines)
         return Answer(stage, reply)
 
-    def _advance(self, stage: Stage, lines: list[str]) -> None:
+    def _advance(self, stage: Stage, lines: tuple[str, ...]) -> None:
         if stage is Stage.BANNER:
             self.state = State.GREETED
         elif stage is Stage.EHLO:
             self.state = State.READY
-            words = [line.strip().split(" ", 1) for line in lines[1:]]
-            self.extensions = {word[0].upper(): (word[1] if len(word) > 1 else "") for word in words}
+            self.extensions = _extensions(lines)
         elif stage is Stage.MAIL:
             self.state = State.MAIL
+
+
+class _Reader:
+    """Lines to replies."""
+
+    __slots__ = ("lines", "size")
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.size = 0
+
+    def take(self, line: bytes) -> Said | None:
+        """Take one line; the reply it completes."""
+        self.size += len(line)
+        if self.size > LONGEST_REPLY or len(self.lines) >= MOST_LINES:
+            raise ProtocolError("a reply without end")
+        code, more, text = _read_line(line)
+        self.lines.append(text)
+        if more:
+            return None
+        lines, self.lines, self.size = self.lines, [], 0
+        return Said(parse_lines(code, lines), tuple(lines))
+
+
+def _read_line(line: bytes) -> tuple[int, bool, str]:
+    """The code of a reply's line, whether another line follows, and the text.
+
+    Raises:
+        ProtocolError: if it is no such line.
+    """
+    digits, mark, text = line[:3], line[3:4], line[4:].rstrip(b"\r")
+    # RFC 5321 section 4.2: three digits and a hyphen or a space; a bare code is tolerated (section 4.3.2).
+    if not (len(digits) == 3 and digits.isdigit() and b"2" <= digits[:1] <= b"5" and mark in b"- \r\t"):
+        raise ProtocolError(f"not an SMTP reply: {line[:60].decode('ascii', 'backslashreplace')!r}")
+    return int(digits), mark == b"-", _readable(text)
+
+
+@lru_cache(MOST_KEPT)
+def _read_whole(data: bytes) -> tuple[Said, ...] | None:
+    """The replies in these bytes; None if they are anything but whole replies."""
+    reader = _Reader()
+    try:
+        *lines, rest = data.split(b"\n")
+        said = [reader.take(line) for line in lines]
+    except ProtocolError:
+        return None
+    return None if rest or not said or said[-1] is None else tuple(filter(None, said))
+
+
+@lru_cache(MOST_KEPT)
+def _extensions(lines: tuple[str, ...]) -> Mapping[str, str]:
+    """Keywords of an EHLO reply, upper case, with their parameters."""
+    words = [line.strip().split(" ", 1) for line in lines[1:]]
+    return MappingProxyType({word[0].upper(): (word[1] if len(word) > 1 else "") for word in words})
 
 
 def _readable(text: bytes) -> str:

@@ -127,6 +127,7 @@ cox.net libero.it me.com
 """.split()  # noqa: SIM905 - a list to be read and edited by people
 
 
+@lru_cache(maxsize=1024)
 def suggest_domain(domain: str) -> str:
     """A well-known domain one slip of the finger away (a letter more, less, wrong or swapped), or nothing."""
     if domain in TYPO_TARGETS or domain in shipped_lists().free:

@@ -9,8 +9,10 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 from typing import Protocol, cast
 
+from validator.deadlines import Patience, Watch
 from validator.smtp import Answer, Dialogue, ProtocolError
 from validator.status import Stage
 
@@ -49,20 +51,41 @@ class Timeouts:
 
 
 class Link(asyncio.Protocol):
-    """One connection: bytes to answers, with a timer per answer."""
+    """One connection: bytes to answers, with a time-out per answer.
 
-    def __init__(self, transcript: list[Line] | None = None) -> None:
+    Args:
+        transcript: Where to keep what is said; None to forget it.
+        watch: That of the running loop, shared by all its links.
+    """
+
+    __slots__ = (
+        "_answers",
+        "_leaving",
+        "_loop",
+        "_on_gone",
+        "_timeout",
+        "_transport",
+        "_trouble",
+        "_waiter",
+        "_wanted",
+        "_watch",
+        "deadline",
+        "dialogue",
+        "transcript",
+    )
+
+    def __init__(self, transcript: list[Line] | None = None, watch: Watch | None = None) -> None:
         self.dialogue = Dialogue()
         self.transcript = transcript
+        self._watch = watch or Watch(asyncio.get_running_loop())
+        self._loop = self._watch.loop
+        self.deadline = inf
+        self._timeout = inf
         self._answers: list[Answer] = []
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._wanted = 0
-        self._heard = 0.0
-        self._timeout = 0.0
-        self._timer: asyncio.TimerHandle | None = None
         self._trouble: LinkError | None = None
-        self._loop = asyncio.get_running_loop()
         self._on_gone: Callable[[], None] | None = None
         self._leaving = False
 
@@ -71,6 +94,7 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        self._watch.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Feed the dialogue; wake whoever waits."""
@@ -81,24 +105,25 @@ class Link(asyncio.Protocol):
             return
         if not answers:
             return
-        self._heard = self._loop.time()
         if self.transcript is not None:
             self._note("<", [str(answer.reply) for answer in answers])
         if self._leaving:
-            if any(
-                answer.stage is Stage.POLICY for answer in answers
-            ):  # what came before answered older commands
+            # What came before answered older commands.
+            if any(answer.stage is Stage.POLICY for answer in answers):
                 self._close()
             return
-        self._answers += [
-            answer for answer in answers if answer.stage is not Stage.POLICY
-        ]  # the rest was unasked
-        if self._waiter is not None and len(self._answers) >= self._wanted:
-            self._wake()
+        # What belongs to no command was unasked.
+        self._answers += [answer for answer in answers if answer.stage is not Stage.POLICY]
+        if self._waiter is not None:
+            self.deadline = self._loop.time() + self._timeout  # each answer has its own time
+            if len(self._answers) >= self._wanted:
+                self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The other side is gone."""
+        self._watch.discard(self)
         self._fail(LinkError("disconnected", f"the server closed the connection{f': {exc}' if exc else ''}"))
+        self._transport = None  # the two hold each other, and would wait for the garbage collector
         if self._on_gone is not None:
             self._on_gone()
             self._on_gone = None
@@ -121,14 +146,13 @@ class Link(asyncio.Protocol):
             self._transport.write(data)
         self._wanted = len(self._answers) + self.dialogue.waiting
         if self._trouble is None and len(self._answers) < self._wanted:
-            self._heard = self._loop.time()
             self._timeout = timeout
+            self.deadline = self._loop.time() + timeout
             self._waiter = self._loop.create_future()
-            self._timer = self._loop.call_later(timeout, self._tick)
             try:
                 await self._waiter
             finally:
-                self._timer.cancel()
+                self.deadline = inf
                 self._waiter = None
         answers, self._answers = self._answers, []
         if self._trouble is not None and len(answers) < self._wanted:
@@ -185,21 +209,17 @@ class Link(asyncio.Protocol):
             self._note(">", ["QUIT"])
         with contextlib.suppress(OSError, RuntimeError):
             self._transport.write(data)
-        self._timer = self._loop.call_later(goodbye, self._close)
+        self._timeout = goodbye
+        self.deadline = self._loop.time() + goodbye
 
     # --- inside -----------------------------------------------------------------------------------
 
     def _close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
         if self._transport is not None:
             self._transport.close()
 
-    def _tick(self) -> None:
-        left = self._heard + self._timeout - self._loop.time()
-        if left > 0.001:
-            self._timer = self._loop.call_later(left, self._tick)
-            return
+    def expired(self) -> None:
+        """See `validator.deadlines.Waiting`."""
         self._fail(LinkError("timeout", f"no answer within {self._timeout:g} s"))
 
     def _fail(self, trouble: LinkError) -> None:
@@ -234,7 +254,6 @@ class Connector(Protocol):
         """
 
 
-@dataclass(slots=True)
 class TcpConnector:
     """Dials from a given source address, or through a SOCKS5 proxy.
 
@@ -242,19 +261,26 @@ class TcpConnector:
     somebody else's, so answers get worse and the blame goes to a stranger.
     """
 
-    proxy: str = ""
+    def __init__(self, proxy: str = "") -> None:
+        self.proxy = proxy
+        self._watch: Watch | None = None
 
     async def __call__(
         self, ip: str, port: int, source: str, timeout: float, transcript: list[Line] | None
     ) -> Link:
         """Dial; see `Connector`."""
         loop = asyncio.get_running_loop()
+        watch = self._watch
+        if watch is None or watch.loop is not loop:
+            watch = self._watch = Watch(loop)
+        link = Link(transcript, watch)
         try:
-            async with asyncio.timeout(timeout):
+            with Patience(watch, timeout):
                 if not (self.proxy or source):
-                    return (await loop.create_connection(lambda: Link(transcript), ip, port))[1]
+                    await loop.create_connection(lambda: link, ip, port)
+                    return link
                 sock = await self._proxied(ip, port) if self.proxy else await _dial(loop, ip, port, source)
-            return (await loop.create_connection(lambda: Link(transcript), sock=sock))[1]
+            await loop.create_connection(lambda: link, sock=sock)
         except TimeoutError:
             raise LinkError("timeout", f"no connection to {ip} port {port} within {timeout:g} s") from None
         except ConnectionRefusedError:
@@ -262,6 +288,7 @@ class TcpConnector:
         except OSError as error:
             kind = "proxy" if self.proxy else "unreachable"
             raise LinkError(kind, f"{ip} port {port}: {error.strerror or error}") from None
+        return link
 
     async def _proxied(self, ip: str, port: int) -> socket.socket:
         from python_socks import ProxyError  # noqa: PLC0415 - only when a proxy is asked for

@@ -14,6 +14,9 @@ A, CNAME, MX, TXT, PTR, AAAA = 1, 5, 15, 16, 12, 28
 NOERROR, SERVFAIL, NXDOMAIN = 0, 2, 3
 HEADER = struct.Struct("!HHHHHH")
 RECORD = struct.Struct("!HHIH")
+QUESTION = struct.Struct("!HH")
+# The byte before each label; longer ones there are none.
+LENGTHS = [bytes([length]) for length in range(64)]
 LONGEST_CHAIN = 8
 # EDNS(0): 1232 bytes is the size that crosses every path unfragmented (dnsflagday.net/2020).
 OPT = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00"
@@ -47,49 +50,60 @@ def query(number: int, name: str, kind: int) -> bytes:
     Raises:
         WireError: if the name cannot be asked.
     """
-    labels = name.rstrip(".").split(".")
     try:
-        encoded = b"".join(bytes([len(label)]) + label.encode("ascii") for label in labels)
-    except (UnicodeEncodeError, ValueError):
+        labels = name.rstrip(".").encode("ascii").split(b".")
+        encoded = b"".join([LENGTHS[len(label)] + label for label in labels])
+    except (UnicodeEncodeError, IndexError):
         raise WireError(f"{name!r} is no host name") from None
-    if len(encoded) > 253 or any(not 0 < len(label) < 64 for label in labels):
+    if len(encoded) > 253 or b"" in labels:
         raise WireError(f"{name!r} is no host name")
-    return HEADER.pack(number, 0x0100, 1, 0, 0, 1) + encoded + b"\x00" + struct.pack("!HH", kind, 1) + OPT
+    return b"%b%b\x00%b%b" % (HEADER.pack(number, 0x0100, 1, 0, 0, 1), encoded, QUESTION.pack(kind, 1), OPT)
 
 
-def parse(data: bytes, name: str, kind: int) -> Message:
+def parse(data: bytes, name: str, kind: int, packet: bytes = b"") -> Message:
     """Read the answer to `query(.., name, kind)`.
+
+    Args:
+        data: What came.
+        name: The name asked for.
+        kind: The type asked for.
+        packet: What `query` made, if at hand: an answer that repeats it is read sooner.
 
     Raises:
         WireError: for anything malformed, or an answer to another question.
     """
     try:
-        return _parse(data, name.rstrip(".").lower(), kind)
+        return _parse(data, name.rstrip(".").lower(), kind, packet[HEADER.size : -len(OPT)])
     except (struct.error, IndexError):
         raise WireError("cut short") from None
 
 
-def _parse(data: bytes, name: str, kind: int) -> Message:
+def _parse(data: bytes, name: str, kind: int, question: bytes) -> Message:
     _, flags, questions, answers, _, _ = HEADER.unpack_from(data)
     if not flags & 0x8000 or questions != 1:
         raise WireError("not an answer")
-    asked, at = read_name(data, 12)
-    asked_kind = struct.unpack_from("!H", data, at)[0]
-    if asked != name or asked_kind != kind:
-        raise WireError("an answer to another question")
+    if question and data.startswith(question, HEADER.size):
+        at = HEADER.size + len(question) - 4
+    else:
+        asked, at = read_name(data, HEADER.size)
+        asked_kind = struct.unpack_from("!H", data, at)[0]
+        if asked != name or asked_kind != kind:
+            raise WireError("an answer to another question")
     at += 4
     message = Message(flags & 15, bool(flags & 0x0200))
     if message.truncated:
         return message
     records: dict[tuple[str, int], list[tuple[int, str | tuple[int, str]]]] = {}
     for _ in range(answers):
-        owner, at = read_name(data, at)
+        owner, at = read_name(data, at, name)
         record_kind, record_class, ttl, length = RECORD.unpack_from(data, at)
         at += RECORD.size
         if at + length > len(data):
             raise WireError("cut short")
         if record_class == 1 and record_kind in (kind, CNAME):
-            records.setdefault((owner, record_kind), []).append((ttl, _value(data, at, length, record_kind)))
+            records.setdefault((owner, record_kind), []).append(
+                (ttl, _value(data, at, length, record_kind, name))
+            )
         at += length
     _follow(message, records, name, kind)
     return message
@@ -117,7 +131,7 @@ def _follow(
     raise WireError("a CNAME chain without end")
 
 
-def _value(data: bytes, at: int, length: int, kind: int) -> str | tuple[int, str]:
+def _value(data: bytes, at: int, length: int, kind: int, asked: str) -> str | tuple[int, str]:
     if kind == A:
         if length != 4:
             raise WireError("an A record of wrong length")
@@ -127,9 +141,9 @@ def _value(data: bytes, at: int, length: int, kind: int) -> str | tuple[int, str
             raise WireError("an AAAA record of wrong length")
         return socket.inet_ntop(socket.AF_INET6, data[at : at + 16])
     if kind == MX:
-        return struct.unpack_from("!H", data, at)[0], read_name(data, at + 2)[0]
+        return struct.unpack_from("!H", data, at)[0], read_name(data, at + 2, asked)[0]
     if kind in (CNAME, PTR):
-        return read_name(data, at)[0]
+        return read_name(data, at, asked)[0]
     return _text(data[at : at + length])
 
 
@@ -141,8 +155,14 @@ def _text(data: bytes) -> str:
     return b"".join(parts).decode("utf-8", "replace")
 
 
-def read_name(data: bytes, at: int) -> tuple[str, int]:
-    """A name (lower case, no final dot; the root is `.`) and the offset after it; compression cannot loop."""
+def read_name(data: bytes, at: int, asked: str = "") -> tuple[str, int]:
+    """A name (lower case, no final dot; the root is `.`) and the offset after it; compression cannot loop.
+
+    Args:
+        data: The message.
+        at: Where the name begins.
+        asked: The name of the question, if it was read already: most others point to it.
+    """
     labels: list[str] = []
     after = -1
     limit = at
@@ -157,6 +177,9 @@ def read_name(data: bytes, at: int) -> tuple[str, int]:
                 after = at + 2
             if target >= limit:  # a pointer must point back, each further than the last
                 raise WireError("a compression pointer that does not point back")
+            if target == HEADER.size and asked and size + len(asked) < 255:
+                labels.append(asked)
+                return ".".join(labels).lower(), after
             at = limit = target
             continue
         if length > 63:

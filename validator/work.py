@@ -59,6 +59,7 @@ class Domain:
         broken: Sessions in a row that ended without an answer.
         accepted: Some address of the domain was accepted, so the server does serve it.
         postmaster: What it answered for postmaster@.
+        thinned: A waiting job was withdrawn, so the queues have to be looked through.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Domain:
     broken: int = 0
     accepted: bool = False
     postmaster: Reply | None = None
+    thinned: bool = False
 
     def add(self, job: Job) -> None:
         """Put a job where its source allows."""
@@ -86,7 +88,8 @@ class Domain:
 
     def take(self, source: str) -> Job | None:
         """The next job for a session from this source."""
-        self._prune()
+        if self.thinned:
+            self._prune()
         mine = self.pinned.get(source)
         if mine:
             job = mine.popleft()
@@ -97,14 +100,17 @@ class Domain:
 
     def waiting_for(self, source: str) -> bool:
         """Whether a session from this source has work."""
-        self._prune()
+        if self.thinned:
+            self._prune()
         return bool(self.jobs) or source in self.pinned
 
     @property
     def waiting(self) -> int:
         """Jobs not yet taken by a session; of those withdrawn, some may be counted until their turn comes."""
-        self._prune()
-        return len(self.jobs) + sum(len(queue) for queue in self.pinned.values())
+        if self.thinned:
+            self._prune()
+        pinned = sum(len(queue) for queue in self.pinned.values()) if self.pinned else 0
+        return len(self.jobs) + pinned
 
     def _prune(self) -> None:
         while self.jobs and self.jobs[0].withdrawn:

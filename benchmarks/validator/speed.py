@@ -17,7 +17,8 @@ from typing import Any
 
 SMTP_PORT, DNS_PORT, DELAY = 10925, 10953, "0.05"
 # Set: addresses, domains, sessions at once for the validator and the bare prober, least times pigeontrust.
-SETS = {"wide": (5_000, 5_000, 250, 10.0), "deep": (10_000, 1_000, 100, 4.0)}
+# A session waits for 0.15 s, so these bear 3,300 and 13,000 addresses a second: the processor is the limit.
+SETS = {"wide": (5_000, 5_000, 500, 10.0), "deep": (10_000, 1_000, 200, 4.0)}
 PIGEONTRUST_WORKERS = 200
 
 
@@ -41,7 +42,12 @@ def verdict(rounds: list[dict[str, dict[str, Any]]], least: float) -> dict[str, 
         "times_pigeontrust": round(against_pigeontrust, 2),
         "share_of_bare": round(against_bare, 2),
         "cpu_ms_per_address": cpu,
-        "kept": against_pigeontrust >= least and against_bare >= 0.8 and cpu < 0.4,
+        "bare_cpu_ms_per_address": statistics.median(r["bare"]["cpu_ms_per_address"] for r in rounds),
+        "kept": {
+            f"{least:g} x pigeontrust": against_pigeontrust >= least,
+            "0.8 of bare": against_bare >= 0.8,
+            "0.4 ms": cpu < 0.4,
+        },
     }
 
 
@@ -68,7 +74,7 @@ def main() -> None:
                     for result in rounds[-1].values():
                         print(json.dumps(result), flush=True)
                 found = verdict(rounds, least)
-                kept = kept and bool(found["kept"])
+                kept = kept and all(found["kept"].values())
                 print(json.dumps({name: found}), flush=True)
         finally:
             sink.terminate()

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from backup.archive import About, Sealed, unpack
 from backup.errors import BackupError, DamagedError
-from backup.make import DIGEST, SUFFIX, made_at, sync, write_digest
+from backup.make import DIGEST, SUFFIX, archive_name, made_at, sync, write_digest
 from backup.seal import encrypt, opened
 
 LATEST = "latest"
@@ -49,7 +49,12 @@ class Place:
     def archives(self) -> list[Archive]:
         """Those that are there, the oldest first."""
         paths = sorted(self.folder.glob(f"{self._fleet}-*{SUFFIX}")) if self.folder.is_dir() else []
-        return [Archive(path, made, path.stat().st_size) for path in paths if (made := made_at(path.name))]
+        return [
+            Archive(path, made, path.stat().st_size)
+            for path in paths
+            # The name of another fleet may begin with this one's.
+            if (made := made_at(path.name)) and path.name == archive_name(self._fleet, made)
+        ]
 
     def find(self, word: str) -> Path:
         """The archive that a person means: a path, a name of one here, or `latest`.

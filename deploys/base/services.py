@@ -62,13 +62,13 @@ def ssh(host: Settings) -> Service:
     )
 
 
-def accounts(_host: Settings) -> Service:
-    """The user of the project's own tools, and its folder: the firewall's rules and files name it."""
+def accounts(host: Settings) -> Service:
+    """The users of the project's own tools and of n8n, and their folder: rules and files name them."""
     activate = "systemd-sysusers outreach.conf\nsystemd-tmpfiles --create outreach.conf"
     return Service(
         name="accounts",
         files=(
-            File("/etc/sysusers.d/outreach.conf", render("accounts/sysusers.conf")),
+            File("/etc/sysusers.d/outreach.conf", render("accounts/sysusers.conf", n8n=_runs_n8n(host))),
             File("/etc/tmpfiles.d/outreach.conf", render("accounts/tmpfiles.conf")),
         ),
         check="systemd-sysusers --dry-run outreach.conf >/dev/null",
@@ -80,7 +80,7 @@ def accounts(_host: Settings) -> Service:
 
 def firewall(host: Settings) -> Service:
     """What may come in, and that only Postfix and the validator speak SMTP outwards."""
-    serves_web = host.orchestrator is not None and "n8n" in host.orchestrator.services
+    serves_web = _runs_n8n(host)
     rules = render(
         "firewall/nftables.conf",
         operator_networks=host.operator_networks,
@@ -102,6 +102,10 @@ def firewall(host: Settings) -> Service:
         restart="systemctl restart nftables",
         health="nft list table inet outreach >/dev/null",
     )
+
+
+def _runs_n8n(host: Settings) -> bool:
+    return host.orchestrator is not None and "n8n" in host.orchestrator.services
 
 
 def locks_out(host: Settings, observed: Observed) -> str | None:

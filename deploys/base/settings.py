@@ -48,14 +48,16 @@ class Orchestrator:
 
     Args:
         nodes: address by node, None while it is not known.
-        services: what its databases are made ready for besides: `n8n`.
+        services: what runs on it besides: `n8n`.
         fleet: the fleet file.
+        n8n_workers: how many processes carry out n8n's workflows.
         backups: what is made of it every night; None for nothing.
     """
 
     nodes: Mapping[str, str | None]
     services: frozenset[str]
     fleet: Fleet
+    n8n_workers: int = 1
     backups: Backups | None = None
 
     @property
@@ -80,6 +82,7 @@ class Settings:
         report_domain: domain whose DMARC and TLS reports end here, if any.
         orchestrator_ipv4: the only address that a node's REST service answers to.
         orchestrator: what only the orchestrator has; None on a node.
+        force: what was edited by hand may be overwritten, where that is asked about at all.
     """
 
     fqdn: str
@@ -93,6 +96,7 @@ class Settings:
     report_domain: str | None
     orchestrator_ipv4: str
     orchestrator: Orchestrator | None = None
+    force: bool = False
 
     @property
     def label(self) -> str:
@@ -126,6 +130,7 @@ def settings(data: Mapping[str, Any]) -> Settings:
         report_domain=data.get("report_domain"),
         orchestrator_ipv4=data["orchestrator_ipv4"],
         orchestrator=_orchestrator(data) if data["role"] == "orchestrator" else None,
+        force=data.get("force", False),
     )
 
 
@@ -133,5 +138,9 @@ def _orchestrator(data: Mapping[str, Any]) -> Orchestrator:
     found = data.get("backups")
     backups = found and Backups(tuple(found["recipients"]), found["keep_days"], found["hour"])
     return Orchestrator(
-        data["nodes"], frozenset(data["services"]), Fleet.model_validate(data["fleet"]), backups
+        data["nodes"],
+        frozenset(data["services"]),
+        Fleet.model_validate(data["fleet"]),
+        data.get("n8n_workers", 1),
+        backups,
     )

@@ -111,7 +111,7 @@ def own_jobs(host: Settings) -> tuple[Job, ...]:
     services = host.orchestrator.services if host.orchestrator else frozenset[str]()
     found = {"prometheus": 9090, "alertmanager": 9093}
     if "n8n" in services:
-        found |= {"n8n": 5678, "caddy": 2019}
+        found["n8n"] = 5678
     return tuple(Job(name, (Target(host.label, f"{_LOOPBACK}:{port}"),)) for name, port in found.items())
 
 

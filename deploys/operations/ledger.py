@@ -21,11 +21,13 @@ class Ledger:
     Args:
         planned: plan lines, in order of the operations.
         done: plan lines of what was carried out.
+        remarks: what a person should know although nothing is to do.
         error: why the host failed, in one line.
     """
 
     planned: list[str] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     error: str | None = None
 
 
@@ -41,6 +43,13 @@ def plan(lines: Sequence[str]) -> None:
         return
     ledger(context.host).planned.extend(lines)
     for line in lines:
+        context.host.log(line)
+
+
+def remark(line: str) -> None:
+    """Note and log what is left as it is, for a person to know; only at prepare."""
+    if not context.state.is_executing:
+        ledger(context.host).remarks.append(line)
         context.host.log(line)
 
 

@@ -20,6 +20,8 @@ from deploys.tools.services import STATE
 
 FOLDER = "/var/lib/outreach-backup"
 """Where the archives lie."""
+FIGURES = "/var/lib/prometheus/node-exporter"
+"""Where Prometheus' exporter looks for figures of others: :data:`deploys.metrics.services.ADDED`."""
 UNIT = "outreach-backup"
 N8N_KEY = "n8n encryption"
 """What the key is derived for that n8n encrypts stored credentials with."""
@@ -62,6 +64,7 @@ def backups(host: Settings, credentials: Credentials, telegram_url: str) -> Serv
         return Service(name="backup", files=(config,), reload=end, restart=end)
     secrets = render("backup/backup-secrets.toml", passwords=_passwords(credentials), key=_key(credentials))
     unit = {"folder": FOLDER, "state": STATE, "secrets": _SECRETS, "telegram_url": telegram_url}
+    unit["figures"] = FIGURES
     restart = f"systemctl daemon-reload\nsystemctl restart {UNIT}.timer"
     return Service(
         name="backup",

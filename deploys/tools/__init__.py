@@ -9,11 +9,12 @@ from pyinfra.api.deploy import deploy
 
 from deploys import pki
 from deploys.base.settings import Settings
+from deploys.operations.delivery import delivered
 from deploys.operations.service import configure
 from deploys.orchestrator.credentials import Credentials
 from deploys.orchestrator.postgresql import account
 from deploys.secrets import api_key, caller_key, root_secret
-from deploys.tools.install import ROOT, release_installed
+from deploys.tools.install import ROOT, delivery
 from deploys.tools.release import Release, read_release
 from deploys.tools.services import tool_services
 from deploys.tools.telegram import telegram
@@ -56,7 +57,7 @@ def python() -> str:
 @deploy("release")
 def release_brought() -> None:
     """Have the release on the host, in parallel and beside what runs."""
-    release_installed(name="Release", release=_release())
+    delivered(name="Release", delivery=delivery(_release()))
 
 
 @deploy("tools")

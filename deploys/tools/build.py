@@ -6,32 +6,24 @@ sources cost a second and no network.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import os
 import re
-import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
+from deploys.builds import ReleaseError, alone, cause, digest, prune, run_tool
 from deploys.cache import cache_path
-from deploys.tools.release import PYTHON, Release, ReleaseError
-
-KEPT = 16
-"""Archives, and sets of wheels, that stay beside the one in use."""
+from deploys.tools.release import PYTHON, Release
 
 _GLIBC = range(5, 42)  # what Debian 13's glibc 2.41 runs (PEP 600): every manylinux up to it
 _SOURCES_ONLY = ("nkeys",)  # published without a wheel; pure Python, so that one made here fits there
 _EPOCH = "1767225600"  # 2026-01-01: the wheel's bytes depend on its sources alone
 _ANSWER_SECONDS = 15  # of a package index, between two bytes
-_BUILD_SECONDS = 900  # of one tool, and for whoever waits for another build
 
 
 def archive(release: Release) -> Path | None:
@@ -50,7 +42,7 @@ def build(release: Release) -> Path:
         ReleaseError: no package index is reached, the sources make no wheel, or the disk is full.
     """
     path = _archive(release.version)
-    with _alone(path.parent):
+    with alone(path.parent):
         if path.exists():
             os.utime(path)
             return path
@@ -63,48 +55,13 @@ def build(release: Release) -> Path:
                 packed.replace(path)
         except OSError as error:
             raise ReleaseError(f"{path} cannot be written: {error.strerror}") from None
-        _prune(path.parent, "*.tar", path)
-        _prune(wheels.parent, "*", wheels)
+        prune(path.parent, "*.tar", path)
+        prune(wheels.parent, "*", wheels)
     return path
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _archive(version: str) -> Path:
     return cache_path() / "releases" / f"{version}.tar"
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise ReleaseError(f"{folder} cannot be used ({error.strerror}); set OUTREACH_CACHE") from None
-    try:
-        deadline = time.monotonic() + _BUILD_SECONDS
-        # Asked again and again: to block here would hold every greenlet of this process, the builder's too.
-        while not _locked(lock):
-            if time.monotonic() > deadline:
-                raise ReleaseError(
-                    f"another build holds {folder} for {_BUILD_SECONDS} s; end it, and try again"
-                )
-            time.sleep(0.1)
-        yield
-    finally:
-        os.close(lock)
-
-
-def _locked(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _dependencies(lock: str) -> Path:
@@ -147,10 +104,10 @@ def _pip(verb: str, into: Path, requirements: str, options: Sequence[str]) -> No
     pip += ["--timeout", str(_ANSWER_SECONDS)]
     pip += ["--no-deps", "--require-hashes", "--requirement", str(listed), *options]
     where = ["--wheel-dir" if verb == "wheel" else "--dest", str(into)]
-    done = _run([*pip, *where], into, SOURCE_DATE_EPOCH=_EPOCH)
+    done = run_tool([*pip, *where], into, SOURCE_DATE_EPOCH=_EPOCH)
     if done.returncode:
         raise ReleaseError(
-            f"the dependencies of a release cannot be downloaded ({_cause(done.stderr)});"
+            f"the dependencies of a release cannot be downloaded ({cause(done.stderr)});"
             " where a package index is reached, run `outreach tools build`"
         )
 
@@ -163,35 +120,13 @@ def _wheel(release: Release, part: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     hatchling = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(out)]
-    done = _run(hatchling, sources, SOURCE_DATE_EPOCH=_EPOCH)
+    done = run_tool(hatchling, sources, SOURCE_DATE_EPOCH=_EPOCH)
     if done.returncode:
         raise ReleaseError(
-            f"the wheel of release {release.version} cannot be built: {_cause(done.stdout + done.stderr)}"
+            f"the wheel of release {release.version} cannot be built: {cause(done.stdout + done.stderr)}"
         )
     (wheel,) = out.glob("*.whl")
     return wheel
-
-
-def _run(argv: Sequence[str], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            argv,
-            cwd=folder,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_BUILD_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        raise ReleaseError(f"{' '.join(argv[1:4])} did not end within {_BUILD_SECONDS} s") from None
-
-
-def _cause(said: str) -> str:
-    """The telling line of what a tool said: the first error, which the others follow from."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    errors = [line for line in lines if re.search(r"\berror\b", line, re.IGNORECASE)]
-    return (errors or lines or ["it said nothing"])[0].removeprefix("ERROR: ")
 
 
 def _pack(path: Path, wheels: Sequence[Path]) -> None:
@@ -209,12 +144,3 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     info = tarfile.TarInfo(name)
     info.size, info.mode = len(content), 0o644
     tar.addfile(info, io.BytesIO(content))
-
-
-def _prune(folder: Path, pattern: str, current: Path) -> None:
-    """Drop all but the newest: a cache that only grows is a full disk one day."""
-    others = sorted(
-        (path for path in folder.glob(pattern) if path != current), key=lambda p: p.stat().st_mtime
-    )
-    for old in others[:-KEPT] if len(others) > KEPT else []:
-        shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)

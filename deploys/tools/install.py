@@ -1,26 +1,16 @@
-"""The operation that puts a release on a host, beside those that are there: nothing that runs is touched."""
+"""How a release of the project's own tools is installed on a host: a virtual environment of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from functools import partial
 
-from pyinfra.api.command import FunctionCommand
-from pyinfra.api.facts import FactBase
-from pyinfra.api.host import Host
-from pyinfra.api.operation import operation
-from pyinfra.api.state import State
-from pyinfra.context import host
-
-from deploys.operations.configuration import reason
-from deploys.operations.ledger import failed, ledger, plan
-from deploys.operations.remote import RemoteError, copy, run
-from deploys.tools.build import build, digest
-from deploys.tools.release import PYTHON, Release, ReleaseError
+from deploys.operations.delivery import Delivery
+from deploys.tools.build import build
+from deploys.tools.release import PYTHON, Release
 
 ROOT = "/opt/outreach"
 _ROOM = 250
 """MiB that an installation takes at most, before it drops what it was made from."""
-_AGAIN = "run it again, it goes on where it stopped"
 
 _PREPARE = f"""set -eu
 umask 022
@@ -66,57 +56,6 @@ rm -rf .work
 """
 
 
-class Releases(FactBase[list[str]]):
-    """The releases that are whole on a host, by version."""
-
-    def command(self) -> str:
-        """One name a line."""
-        return f"ls -1 {ROOT} 2>/dev/null; echo end"
-
-    def process(self, output: list[str]) -> list[str]:
-        """Parse it."""
-        return [line for line in output if line != "end"]
-
-
-@operation()
-def release_installed(release: Release) -> Generator[FunctionCommand, None, None]:
-    """Have a release on the host, ready to be switched to.
-
-    + release: it; built on the operator's machine when the first host needs it
-    """
-    present = host.get_fact(Releases) or []
-    if release.version in present:
-        host.noop(f"release {release.version} is there")
-        return
-    lines = [f"tools: install release {release.version}"]
-    plan(lines)
-    yield FunctionCommand(_installer(release, lines), [], {})
-
-
-def _installer(release: Release, lines: Sequence[str]) -> Callable[[State, Host], bool]:
-    def install(state: State, host: Host) -> bool:
-        try:
-            error = _install(host, release)
-        except ReleaseError as unbuilt:
-            return failed(state, host, f"tools: {unbuilt}")
-        except RemoteError as broken:
-            return failed(state, host, f"tools: {broken}; {_AGAIN}")
-        if error:
-            return failed(state, host, f"tools: release {release.version} cannot be installed: {error}")
-        ledger(host).done.extend(lines)
-        return True
-
-    return install
-
-
-def _install(host: Host, release: Release) -> str | None:
-    """Copy the archive over, unless it is there, and install from it; what went wrong, if anything."""
-    archive = build(release)
-    expected = digest(archive)
-    prepared, said = run(host, _PREPARE, expected)
-    if not prepared:
-        return reason(said)
-    if said[-1:] != ["there"]:
-        copy(host, archive, f"{ROOT}/.work/release.tar")
-    installed, said = run(host, _INSTALL, release.version, expected, timeout=900)
-    return None if installed else reason(said)
+def delivery(release: Release) -> Delivery:
+    """How a release gets onto a host."""
+    return Delivery("tools", ROOT, release.version, partial(build, release), _PREPARE, _INSTALL)

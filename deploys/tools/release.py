@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deploys.builds import ReleaseError
+
 ROOMS = ("api", "backup", "engine", "metrics", "notifier", "validator")
 """They import nothing else of ours; `lint-imports` holds them to it."""
 LOCK = "requirements-node.lock"
@@ -23,10 +25,6 @@ PYTHON = (3, 13)
 CHECKOUT = Path(__file__).parents[2]
 
 _DIGITS = 12  # 48 bits: of a fleet's releases no two collide
-
-
-class ReleaseError(ValueError):
-    """There is no release, and it cannot be made: one line."""
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,13 @@ def everything_is_gathered(scene: Scene) -> str:
         for target in targets:
             labels = target["labels"]
             found[labels["job"], labels["instance"]] = target["health"] + target["lastError"]
-        return all(found.get(target) == "up" for target in wanted)
+        return wanted <= found.keys() and set(found.values()) == {"up"}
 
-    wait_until(all_up, f"every target up: {found}", seconds=60)
+    try:
+        wait_until(all_up, "every target up", seconds=60)
+    except Disproved as reason:
+        down = [f"{job} {host} {health}" for (job, host), health in found.items() if health != "up"]
+        raise Disproved(f"{reason}: {', '.join(down) or f'only {len(found)} are asked'}") from None
     # Those two are this machine's kernel's, which tells containers less than a server.
     failing = quote('node_scrape_collector_success{collector!~"pressure|timex"} == 0')
     failed = _ask(scene, f"/api/v1/query?query={failing}")["result"]
@@ -67,7 +71,7 @@ def mail_is_counted(scene: Scene) -> str:
 
 
 def _await_count(scene: Scene, host: str, before: Figures, wanted: Figures) -> None:
-    """Wait until a node has counted exactly that more, and in all as many deliveries as its log has."""
+    """Wait until a node has counted exactly that more of it, and in all as many deliveries as its log has."""
     seen = ""
 
     def counted() -> bool:
@@ -78,7 +82,8 @@ def _await_count(scene: Scene, host: str, before: Figures, wanted: Figures) -> N
             totals[result] += count
         logged = _logged(scene, host)
         seen = f"{now - before} more, {totals} in all, {logged} in the log"
-        return now - before == wanted and totals == logged
+        more = now - before
+        return all(more[key] == count for key, count in wanted.items()) and totals == logged
 
     try:
         wait_until(counted, f"the mail of {host} in its counters", seconds=60)

@@ -13,7 +13,7 @@ BASE = ("ssh", "nftables", "chrony", "apt-daily-upgrade.timer", "unbound", "prom
 MAIL = ("rspamd", "dovecot", "postfix")
 STORES = ("postgresql@17-main", "nats-server")
 GATHERING = ("prometheus", "prometheus-alertmanager")
-CHOSEN = {"n8n": ("valkey-server",)}
+CHOSEN = {"n8n": ("valkey-server", "n8n", "caddy")}
 """Units of the orchestrator's services, by their name in the fleet file."""
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import tarfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from backup.archive import PART, About, Entry, Piece, Sealed, pack, unpack
 from backup.errors import BackupError, DamagedError
+from backup.seal import encrypt
 
 ABOUT = About("test", "hub.infra.example", "2026-11-28T03:00:00+00:00", "0.1.0+r0", "f1")
 
@@ -46,6 +49,20 @@ def test_a_long_entry_is_cut_into_files_that_tar_alone_puts_together() -> None:
         assert tar.getnames() == ["about.json", "sqlite/big.00000", "sqlite/big.00001", "manifest.json"]
         parts = [tar.extractfile(name) for name in tar.getnames()[1:3]]
         assert b"".join(part.read() for part in parts if part) == data
+
+
+def test_age_and_tar_read_an_archive_without_us(tmp_path: Path) -> None:
+    identity, sealed = tmp_path / "identity.txt", tmp_path / "test.age"
+    subprocess.run(["age-keygen", "-o", identity], check=True, capture_output=True)
+    data = bytes(range(256)) * (PART // 256) + b"rest"
+    with sealed.open("wb") as file:
+        key = identity.read_text().splitlines()[1].rpartition(" ")[2]
+        encrypt(pack(ABOUT, [Entry("postgresql/n8n", [data])]), file, [key])
+    read = 'age -d -i "$1" "$2" | tar -x && cat postgresql/n8n.*'
+    done = subprocess.run(
+        ["sh", "-euc", read, "sh", identity, sealed], cwd=tmp_path, check=True, capture_output=True
+    )
+    assert done.stdout == data
 
 
 @pytest.mark.parametrize("size", [0, 100, 512, 1000, 2048, 3000])

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from deploys.builds import ReleaseError, digest
 from deploys.cache import cache_path
-from deploys.tools.build import build, digest, split
-from deploys.tools.release import ROOMS, ReleaseError, describe, name, read_release
+from deploys.tools.build import build, split
+from deploys.tools.release import ROOMS, describe, name, read_release
 
 PROJECT: dict[str, Any] = {
     "name": "outreach-engine",

@@ -7,16 +7,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from engine.link import Link
+from tests.engine.network import Network
 from tests.validator.servers import PORT, World
 
 PACE = "[pace]\nack_wait = 1.5\npoll = 0.1\nsweep = 1.0\nalive = 3.0\n"
-MANNER = "[manner]\nprogress = 0.5\nheartbeat = 0.5\npull = 5.0\nfarewell = 3.0\n"
+TIMEOUTS = "[timeouts]\nconnect = 2\nbanner = 5\ncommand = 5\ngoodbye = 1\n"
+MANNER = "[manner]\nprogress = 0.5\nheartbeat = 0.5\ncontact = 1\npull = 5.0\nfarewell = 3.0\n"
 
 
 class Army:
@@ -30,8 +32,8 @@ class Army:
         nodes: How many.
         rate: Recipients a minute that every operator bears from a node; 0 for no limit.
         operators: Named operators that bear as much; all others do anyhow.
-        links: NATS as single nodes see it.
-        times: Tables `[pace]` and `[manner]`.
+        network: Where the nodes are; on this host if there is none.
+        times: Tables `[pace]`, `[manner]` and the validator's `[timeouts]`.
     """
 
     def __init__(
@@ -44,21 +46,22 @@ class Army:
         nodes: int = 3,
         rate: float = 0.0,
         operators: Sequence[str] = (),
-        links: Mapping[str, Link] | None = None,
-        times: tuple[str, str] = (PACE, MANNER),
+        network: Network | None = None,
+        times: tuple[str, str, str] = (PACE, MANNER, TIMEOUTS),
     ) -> None:
         self.folder = folder
         self.nodes = [f"n{number}" for number in range(1, nodes + 1)]
+        self._network = network
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         folder.mkdir(parents=True, exist_ok=True)
+        resolver = "{}:{}".format(*world.resolver)
         (folder / "coordinator.toml").write_text(
-            f'database = "{conninfo}"\nnats = "{link.url}"\n'
-            f'resolver = "127.0.0.1:{world.resolver[1]}"\n{times[0]}'
+            f'database = "{conninfo}"\nnats = "{link.url}"\nresolver = "{resolver}"\n{times[0]}'
         )
         (folder / "validator.toml").write_text(
-            f'helo = "probe.test"\nresolver = "127.0.0.1:{world.resolver[1]}"\nsmtp_port = {PORT}\n'
+            f'helo = "probe.test"\nresolver = "{resolver}"\nsmtp_port = {PORT}\n'
             "rate_limit = 0\npatience = 0\ngreylist_delays = []\n"
-            "[timeouts]\nconnect = 2\nbanner = 5\ncommand = 5\ngoodbye = 1\n"
+            + times[2]
             + "".join(
                 f'[[operator]]\nname = "{name}"\nconnections = 0\nrecipients = 0\nrate = {rate}\n'
                 "connects = 0\ndaily = 0\nreset = false\naccepts_bounces = false\nprobe = true\n"
@@ -67,8 +70,7 @@ class Army:
         )
         for name in self.nodes:
             (folder / f"{name}.toml").write_text(
-                f'node = "{name}"\nnats = "{(links or {}).get(name, link).url}"\n'
-                f'validator = "{folder}/validator.toml"\n{times[1]}'
+                f'node = "{name}"\nnats = "{link.url}"\nvalidator = "{folder}/validator.toml"\n{times[1]}'
             )
 
     def __enter__(self) -> Self:
@@ -85,9 +87,10 @@ class Army:
     def start(self, name: str) -> None:
         """Start a process."""
         verb = "coordinate" if name == "coordinator" else "work"
+        within = self._network.within(name) if self._network is not None and name in self.nodes else []
         with (self.folder / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
-                [sys.executable, "-m", "engine", verb, "--config", str(self.folder / f"{name}.toml")],
+                [*within, sys.executable, "-m", "engine", verb, "--config", f"{self.folder}/{name}.toml"],
                 env={**os.environ, "OUTREACH_ALLOW_PRIVATE": "1"},
                 stdout=log,
                 stderr=log,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import glob
 import os
@@ -11,10 +10,9 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 import time
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import psycopg
 
@@ -64,14 +62,15 @@ class Postgres:
 class Nats:
     """nats-server with a configuration that the test gives or the plainest there is."""
 
-    def __init__(self, folder: Path, config: str = "", *, port: int = 0) -> None:
+    def __init__(self, folder: Path, config: str = "", *, port: int = 0, listen: str = "127.0.0.1") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self._listen = listen
         self.port = port or free_port()
-        self.url = f"nats://127.0.0.1:{self.port}"
+        self.url = f"nats://{listen}:{self.port}"
         self.config = folder / "nats.conf"
         self.config.write_text(
-            config or f'listen: "127.0.0.1:{self.port}"\njetstream {{ store_dir: "{folder}/store" }}\n'
+            config or f'listen: "{listen}:{self.port}"\njetstream {{ store_dir: "{folder}/store" }}\n'
         )
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -83,7 +82,7 @@ class Nats:
         )
         until = time.monotonic() + 20
         while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as sock:
+            with contextlib.suppress(OSError), socket.create_connection((self._listen, self.port), 1) as sock:
                 if sock.recv(4) == b"INFO":
                     return
             if self._process.poll() is not None or time.monotonic() > until:
@@ -97,49 +96,6 @@ class Nats:
             self._process.wait(20)
             self._log.close()
             self._process = None
-
-
-class Proxy:
-    """Between a node and NATS; while it swallows, both sides have a connection and hear nothing on it."""
-
-    def __init__(self, target: int) -> None:
-        self.port = free_port()
-        self.swallows = False
-        self._target = target
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        listening = asyncio.start_server(self._accept, "127.0.0.1", self.port)
-        asyncio.run_coroutine_threadsafe(listening, self._loop).result(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while self.swallows:  # a new connection gets no further than an old one
-            await asyncio.sleep(0.05)
-        try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        except OSError:
-            writer.close()
-            return
-        for one, other in ((reader, far_writer), (far_reader, writer)):
-            task = asyncio.create_task(self._pump(one, other))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
-                if not self.swallows:
-                    writer.write(data)
-                    await writer.drain()
-        writer.close()
 
 
 def free_port() -> int:

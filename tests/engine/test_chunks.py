@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import subjects
-from engine.chunks import MOST_BYTES, SHARE, Item, cut, domain_of
-from engine.messages import BadMessage, Chunk, Pulse, Report
+from engine.chunks import SHARE, Item, cut, domain_of
+from engine.messages import MOST_BYTES, MOST_TEXT, BadMessage, Chunk, Pulse, Report, size
 from engine.operators import EXPRESS, LEAST, MISC, MOST, queues
 from validator.operators import default_operators
 
@@ -48,10 +48,13 @@ def test_no_chunk_has_more_than_its_queue_allows_nor_many_of_one_unnamed_domain(
             assert max(Counter(domains[place] for place in piece.places).values()) <= SHARE
 
 
-def test_no_chunk_is_too_long_for_a_message_whatever_the_addresses() -> None:
-    items = [Item(place, 4000, "a.test") for place in range(1, 500)]
+@pytest.mark.parametrize("char", ["a", "\x01", "\u00e9", "\U0001f600"])
+def test_no_chunk_is_too_long_for_a_message_whatever_the_addresses(char: str) -> None:
+    address = char * MOST_TEXT
+    items = [Item(place, size(address), "a.test") for place in range(1, 500)]
     for piece in cut(items, nodes=1, last=False):
-        assert len(piece.places) * 4000 <= MOST_BYTES
+        chunk = Chunk("j", 1, 1, piece.queue, tuple((place, address) for place in piece.places))
+        assert len(chunk.encode()) <= MOST_BYTES * 1.1
 
 
 def test_at_the_end_of_a_list_chunks_get_smaller_so_that_no_node_is_left_waiting() -> None:

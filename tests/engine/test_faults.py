@@ -17,8 +17,9 @@ from engine.jobs import FleetJobs
 from engine.link import Link
 from engine.model import State
 from engine.together import first
+from tests.engine.network import OURS, Network
 from tests.engine.processes import Army
-from tests.engine.servers import Nats, Postgres, Proxy
+from tests.engine.servers import Nats, Postgres
 from tests.engine.world import OWNER, each
 from tests.validator.servers import Mx, World
 
@@ -26,11 +27,14 @@ DOMAINS, USERS = 4, 45
 RATE = 180.0
 """A minute, for an operator from a node: a job takes some seconds, so that faults meet it half way."""
 
+LASTS = {"cut off": 2.5, "cut off for long": 7.0}
+"""Seconds: longer than JetStream waits for a sign of life, and longer than a node waits for a mail server."""
+
 NODE = st.sampled_from(["n1", "n2", "n3"])
 FAULT = st.one_of(
     st.tuples(st.just("kill"), NODE),
     st.tuples(st.just("freeze"), NODE),
-    st.tuples(st.just("cut off"), st.just("n3")),
+    st.tuples(st.just("cut off"), NODE),
     st.tuples(st.just("kill"), st.just("coordinator")),
     st.tuples(st.just("nats"), st.sampled_from(["crash", "stop"])),
     st.tuples(st.just("postgres"), st.sampled_from(["immediate", "fast"])),
@@ -42,33 +46,31 @@ class Field:
 
     def __init__(self, folder: Path) -> None:
         self.postgres = Postgres(folder / "postgres")
-        self.nats = Nats(folder / "nats")
-        self.world = World()
+        self.nats = Nats(folder / "nats", listen=OURS)
+        self.network = Network(["n1", "n2", "n3"], hosts=DOMAINS)
+        self.world = World(OURS)
         self.folder = folder
+        self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Field:
-        self.postgres.start()
-        self.nats.start()
-        self.world.__enter__()
-        for number in range(DOMAINS):
-            server = Mx(users={f"u{n}" for n in range(0, USERS, 2)})
-            self.world.domain(f"d{number}.test", f"127.0.52.{number + 1}", server)
+        for part in (self.network, self.world):
+            self._stack.enter_context(part)
+        for server in (self.postgres, self.nats):
+            server.start()
+            self._stack.callback(server.stop)
+        for number, address in enumerate(self.network.hosts):
+            users = {f"u{n}" for n in range(0, USERS, 2)}
+            self.world.domain(f"d{number}.test", address, Mx(users=users))
         link = Link(self.nats.url)
-        self.proxy = Proxy(self.nats.port).__enter__()
-        links = {"n3": Link(f"nats://127.0.0.1:{self.proxy.port}")}
         self.army = Army(
-            self.folder / "army", self.postgres.conninfo, link, self.world, rate=RATE, links=links
+            self.folder / "army", self.postgres.conninfo, link, self.world, rate=RATE, network=self.network
         )
-        self.army.__enter__()
+        self._stack.enter_context(self.army)
         self.jobs = FleetJobs(self.postgres.conninfo)
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.army.__exit__(None, None, None)
-        self.world.__exit__()
-        self.proxy.__exit__()
-        self.nats.stop()
-        self.postgres.stop("immediate")
+        self._stack.close()
 
     def story(self) -> str:
         """What a person wants to read when a job does not end."""
@@ -84,10 +86,10 @@ class Field:
             self.army.start(what)
         elif kind == "freeze":
             self.army.freeze(what, 2.5)  # longer than JetStream waits for a sign of life
-        elif kind == "cut off":
-            self.proxy.swallows = True
-            time.sleep(2.5)
-            self.proxy.swallows = False
+        elif kind in LASTS:
+            self.network.cut(what)
+            time.sleep(LASTS[kind])
+            self.network.mend(what)
         elif kind == "nats":
             self.nats.stop(signal.SIGKILL if what == "crash" else signal.SIGTERM)
             self.nats.start()
@@ -149,6 +151,17 @@ def test_after_one_of_each_fault_every_address_has_exactly_one_verdict(field: Fi
         ],
     )
     assert done[-1] < USERS * DOMAINS, "the last fault came too late to mean anything"
+
+
+def test_a_node_cut_off_from_everything_does_not_say_that_nobody_answers(field: Field) -> None:
+    for name in ("n2", "n3"):  # else they would have answered in time
+        field.army.kill(name)
+    try:
+        done = judge(field, USERS, [(1.5, ("cut off for long", "n1"))])
+    finally:
+        for name in ("n2", "n3"):
+            field.army.start(name)
+    assert done[-1] < USERS * DOMAINS
 
 
 @settings(

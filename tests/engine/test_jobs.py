@@ -234,6 +234,25 @@ def test_a_short_job_does_not_wait_for_a_long_one(fleet: Fleet) -> None:
     asyncio.run(run())
 
 
+def test_progress_tells_how_fast_a_job_goes_and_how_long_it_will_take_until_it_is_over(fleet: Fleet) -> None:
+    fleet.domain("a.test", "127.0.51.1")
+
+    async def run() -> None:
+        slow: dict[str, Any] = {"budget": {"rate": 600, "connects": 0, "daily": 0}}
+        job = await fleet.submit(f"u{n}@a.test" for n in range(1000))
+        assert (await fleet.jobs.get(job, owner=OWNER)).eta_seconds is None
+        async with fleet.coordinator(), fleet.worker(**slow):
+            found = await fleet.until(job, lambda found: found.eta_seconds is not None)
+            assert found.rate is not None
+            assert found.eta_seconds is not None
+            assert 0 < found.rate < 100
+            assert abs(found.eta_seconds - (found.total - found.done) / found.rate) < 1e-6
+            over = await fleet.jobs.cancel(job, owner=OWNER)
+        assert over.eta_seconds is None
+
+    asyncio.run(run())
+
+
 def test_old_jobs_are_forgotten_with_all_their_rows(fleet: Fleet) -> None:
     fleet.domain("a.test", "127.0.51.1")
 

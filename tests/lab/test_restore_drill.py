@@ -58,6 +58,11 @@ class Drill:
         argv.append(self.env["HCLOUD_ENDPOINT"] + path)
         return json.loads(self._run(argv).stdout or "{}")
 
+    def chat(self) -> str:
+        """Everything the team was told on Telegram."""
+        state = self._run(["curl", "-s", self.env["TELEGRAM_BASE_URL"] + "/_lab/state"])
+        return state.stdout
+
     def hub(self, script: str) -> str:
         """What a shell script prints on the orchestrator."""
         return self.lab.run("hub", ["sh", "-c", script]).stdout.strip()
@@ -94,6 +99,46 @@ def drill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
         yield made
     finally:
         lab.down()
+
+
+@pytest.mark.lab
+def test_a_backup_that_fails_is_one_line_and_the_team_is_told(drill: Drill) -> None:
+    as_postgres = "runuser -u postgres -- psql -q -c"
+    drill.hub(f"{as_postgres} 'ALTER DATABASE n8n RENAME TO gone'")
+    try:
+        said = drill.outreach("backup", expect=1)
+    finally:
+        drill.hub(f"{as_postgres} 'ALTER DATABASE gone RENAME TO n8n'")
+    assert said.count("\n") == 1
+    assert "no archive could be made: database n8n cannot be dumped" in said
+    assert "part" not in drill.hub("ls -A /var/lib/outreach-backup")
+    wait_for(lambda: "backup of the orchestrator failed" in drill.chat())
+    assert "n8n cannot be dumped" in drill.chat()
+
+
+@pytest.mark.lab
+def test_the_archive_is_made_confined_and_wrong_ones_touch_nothing(drill: Drill, tmp_path: Path) -> None:
+    exposure = drill.hub("systemd-analyze security --no-pager outreach-backup.service | tail -n 1").split()
+    assert float(exposure[exposure.index("outreach-backup.service:") + 1]) <= 3.0
+    drill.outreach("backup", "--identity", str(drill.identity))
+    assert (
+        drill.hub("cd /var/lib/outreach-backup && sha256sum --quiet --check *.sha256 && echo well") == "well"
+    )
+    assert "outreach_backup_success_timestamp_seconds" in drill.hub(
+        "cat /var/lib/prometheus/node-exporter/*.prom"
+    )
+    stranger = tmp_path / "stranger.txt"
+    stranger.write_text(f"{pyrage.x25519.Identity.generate()}\n")
+    said = drill.outreach("restore", "latest", "--identity", str(stranger), expect=1)
+    assert "no identity that was given opens it" in said
+    whole = max((drill.folder / "kept").glob("drill-2*.age"))
+    short = tmp_path / "short.age"
+    short.write_bytes(whole.read_bytes()[:-1])
+    said = drill.outreach("restore", str(short), "--identity", str(drill.identity), "--force", expect=1)
+    assert "is damaged, or not all of it is there" in said
+    said = drill.outreach("restore", "latest", "--identity", str(drill.identity), expect=1)
+    assert "is not empty" in said
+    assert drill.sql("n8n", "SELECT word FROM drill") == "precious"
 
 
 @pytest.mark.lab

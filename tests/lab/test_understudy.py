@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from inventory import allocate, load_fleet
+from inventory.document import parse
 from lab.addresses import OPERATOR
 from lab.understudy import understudy
 
@@ -26,3 +27,13 @@ def test_only_addresses_and_keys_of_operators_and_ipv4_differ(name: str, tmp_pat
     kept = {"operators": original.operators}
     assert rehearsed.model_copy(update=kept) == original.model_copy(update=kept)
     assert allocate(rehearsed).homes == allocate(original).homes
+
+
+def test_a_service_that_is_left_out_is_the_only_other_difference() -> None:
+    text = (ROOT / "rehearsal.yaml").read_text("utf-8")
+    whole, without = parse(understudy(text, [KEY])), parse(understudy(text, [KEY], ["n8n"]))
+    assert isinstance(whole, dict)
+    assert isinstance(without, dict)
+    assert whole["orchestrator"].pop("services") == ["n8n"]
+    assert without["orchestrator"].pop("services") == []
+    assert whole == without

@@ -12,6 +12,7 @@ from deploys.base.services import MAIL_PORTS
 from deploys.base.settings import Settings
 from deploys.mail.services import mail_services
 from deploys.metrics.services import metric_services
+from deploys.n8n.services import n8n_services
 from deploys.operations.configuration import Service
 from deploys.orchestrator.credentials import Credentials
 from deploys.orchestrator.services import orchestrator_services
@@ -71,11 +72,12 @@ def test_the_units_that_must_run_are_those_the_deploy_converges() -> None:
         mail = mail_services(host, Passwords())
         trust = Trust("CA", HostCertificate("certificate", "key"))
         more = orchestrator_services(host, 8, Credentials(b"0" * 32), "python3", trust)
+        n8n = n8n_services(host, "2.0+r0", Credentials(b"0" * 32), "key")
         figures = metric_services(host, 80, Derived(), TELEGRAM)
         found = [
             *(make(host) for make in (base_services.ssh, base_services.firewall, base_services.clock)),
             *(make(host) for make in (base_services.upgrades, base_services.resolver)),
-            *(getattr(part, field.name) for part in (mail, more, figures) for field in fields(part)),
+            *(getattr(part, field.name) for part in (mail, more, n8n, figures) for field in fields(part)),
         ]
         named = {service.unit for service in found if isinstance(service, Service) and service.unit}
         return {unit for unit in named if not unit.startswith("outreach-")}  # those a host tells itself

@@ -242,7 +242,8 @@ def test_the_api_is_asked_over_tls_on_its_own_address(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     body = b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"status":"ok","version":"0.1.0+ab"}'
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    # Any address but loopback, where it speaks in the clear.
+    with socket.create_server(("0.0.0.0", 0)) as server:
 
         def answer() -> None:
             link, _ = server.accept()
@@ -257,3 +258,21 @@ def test_the_api_is_asked_over_tls_on_its_own_address(
         assert probe.api_health() == {"health": 200, "health_version": "0.1.0+ab"}
         thread.join()
     assert "refused" in probe.api_health()["health_problem"]
+
+
+def test_the_api_is_asked_in_the_clear_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"status":"ok","version":"0.1.0+ab"}'
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            link, _ = server.accept()
+            with link:
+                assert link.recv(4096).startswith(b"GET /health HTTP/1.1")
+                link.sendall(body)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        port = server.getsockname()[1]
+        monkeypatch.setattr(probe, "run", lambda *_, **__: f"127.0.0.1:{port} (Stream)\n")
+        assert probe.api_health() == {"health": 200, "health_version": "0.1.0+ab"}
+        thread.join()

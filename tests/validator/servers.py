@@ -205,18 +205,22 @@ class Mx:
 
 
 class World:
-    """DNS and mail servers in a thread."""
+    """DNS and mail servers in a thread.
 
-    def __init__(self) -> None:
+    Args:
+        listen: Where DNS listens.
+    """
+
+    def __init__(self, listen: str = "127.0.0.1") -> None:
         self.zone = Zone()
-        self.resolver = ("127.0.0.1", 0)
+        self.resolver = (listen, 0)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
         port = self._call(self._dns())
-        self.resolver = ("127.0.0.1", port)
+        self.resolver = (self.resolver[0], port)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -240,12 +244,12 @@ class World:
         return self.mx(address, server)
 
     async def _dns(self) -> int:
-        loop = asyncio.get_running_loop()
+        loop, (listen, _) = asyncio.get_running_loop(), self.resolver
         while True:  # until a port is free for both
-            udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self.zone), local_addr=("127.0.0.1", 0))
+            udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self.zone), local_addr=(listen, 0))
             port: int = udp.get_extra_info("sockname")[1]
             try:
-                await asyncio.start_server(self._dns_tcp, "127.0.0.1", port)
+                await asyncio.start_server(self._dns_tcp, listen, port)
             except OSError:
                 udp.close()
                 continue

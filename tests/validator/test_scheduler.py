@@ -8,12 +8,13 @@ from math import inf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from publicsuffixlist import PublicSuffixList
 
 from tests.validator.conftest import Check, settings_for
 from tests.validator.servers import Mx, World
 from validator import Status, Validator
 from validator.budget import DAY, Lane, Lanes
-from validator.operators import Budget, Operator, default_operators
+from validator.operators import Budget, Operator, default_operators, public_suffixes
 
 
 def lane(**budget: float) -> Lane:
@@ -74,6 +75,22 @@ def test_a_forgotten_lane_never_comes_back_with_a_lower_count() -> None:
 )
 def test_the_operator_is_known_by_the_exchangers_name(host: str, name: str) -> None:
     assert default_operators().of(host).name == name
+
+
+def test_the_public_suffixes_are_those_of_the_library_as_a_labels() -> None:
+    hosts = [
+        "mx.a.co.uk",
+        "mx.b.kobe.jp",
+        "a.b.xn--p1ai",
+        "mail.x.com",
+        "mx.y.xn--55qx5d.cn",
+        "one.test",
+        "com",
+    ]
+    library = PublicSuffixList()
+    assert [public_suffixes().privatesuffix(host) for host in hosts] == [
+        library.privatesuffix(host) for host in hosts
+    ]
 
 
 def test_a_greylisted_address_comes_back_from_the_same_source_while_others_go_on(world: World) -> None:

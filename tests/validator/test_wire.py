@@ -187,6 +187,14 @@ def test_a_compression_pointer_that_loops_is_an_error() -> None:
         wire.parse(header + body + record, "example.com", wire.MX)
 
 
+def test_an_answer_to_a_question_nobody_asked_is_a_lie() -> None:
+    asked = dns.message.from_wire(wire.query(7, "evil.test", wire.MX))
+    lie = dns.message.make_response(asked)
+    lie.answer.append(dns.rrset.from_text("example.com.", 60, "IN", "MX", "10 mx.evil.test."))
+    with pytest.raises(wire.WireError, match="another question"):
+        wire.parse(lie.to_wire(), "example.com", wire.MX)
+
+
 def routed(world: World, name: str) -> Route:
     async def ask() -> Route:
         resolver = Resolver(*world.resolver)

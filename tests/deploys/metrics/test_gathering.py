@@ -87,7 +87,7 @@ def test_every_host_and_every_rest_service_is_asked_and_those_without_an_address
         "api-n1": "key-to-n1.infra.example",
         "api-n3": "key-to-n3.infra.example",
     }
-    assert [job.name for job in own_jobs(hub)] == ["prometheus", "alertmanager", "n8n", "caddy"]
+    assert [job.name for job in own_jobs(hub)] == ["prometheus", "alertmanager", "n8n"]
     assert [job.name for job in own_jobs(HUB)] == ["prometheus", "alertmanager"]
 
 

@@ -107,6 +107,7 @@ CASES = [
     Case("PostfixFails", "warning", {f'outreach_mail_log_troubles_total{{{N1},severity="fatal"}}': "0x5 1x60"}, 9, 13, {"instance": "n1"}, "n1: Postfix says that parts of it fail"),
     Case("PostfixFails", "warning", {f'outreach_mail_log_troubles_total{{{N1},severity="warning"}}': "0+1x60"}, 60, None),
     Case("ApiDown", "critical", {f'up{{job="api",{N1}}}': "1x5 0x30"}, 9, 13, {"instance": "n1", "job": "api"}, "n1: the REST service does not answer"),
+    Case("ProgramDown", "critical", {'up{job="n8n",instance="hub"}': "1x5 0x30"}, 14, 17, {"instance": "hub", "job": "n8n"}, "hub: n8n does not answer"),
     Case("ApiErrors", "warning", {f'outreach_http_requests_total{{{N1},status="200"}}': "0+9x60", f'outreach_http_requests_total{{{N1},status="500"}}': "0+1x60"}, 15, 40, {"instance": "n1"}, "n1: the REST service fails 15 requests in 15 minutes"),
     Case("ApiErrors", "warning", {f'outreach_http_requests_total{{{N1},status="200"}}': "0+99x60", f'outreach_http_requests_total{{{N1},status="503"}}': "0+1x60"}, 60, None),
     Case("JobsStuck", "warning", {f"outreach_jobs_addresses_left{{{N1}}}": "100x5 90x200"}, 120, 170, {"instance": "n1"}, "n1: 90 addresses of jobs wait, and none got a verdict in two hours"),

@@ -22,6 +22,7 @@ from deploys.base import services as base
 from deploys.base.settings import Settings, settings
 from deploys.mail.mailboxes import mailboxes
 from deploys.mail.services import MailServices, births, mail_services
+from deploys.n8n.services import n8n_services
 from deploys.operations import render
 from deploys.operations.configuration import Observed, Service
 from deploys.orchestrator import reports
@@ -89,7 +90,9 @@ def services(host: Settings) -> Iterator[Service]:
     own = tool_services(host, VERSION, Derived(), TELEGRAM)
     yield from (each for each in (own.tools, own.notifier, own.coordinator) if each)
     more = orchestrator_services(host, 8, CREDENTIALS, "/opt/outreach/current/bin/python", TRUST)
-    yield from (each for field in fields(more) if (each := getattr(more, field.name)))
+    n8n = n8n_services(host, VERSION, CREDENTIALS, "key-to-the-api")
+    for part in (more, n8n):
+        yield from (each for field in fields(part) if (each := getattr(part, field.name)))
 
 
 def content(host: Settings, path: str) -> str:
@@ -114,7 +117,7 @@ def test_every_template_of_their_folders_is_rendered_by_some_service(monkeypatch
     assert list(services(node()))
     assert list(services(node(role="orchestrator", domains=[], services=["n8n"])))
     folders = {name.partition("/")[0] for name in spy.loaded}
-    assert {"accounts", "firewall", "nats", "postfix", "tools"} <= folders
+    assert {"accounts", "caddy", "firewall", "n8n", "nats", "postfix", "tools"} <= folders
     assert spy.loaded == {
         str(path.relative_to(TEMPLATES)) for folder in folders for path in (TEMPLATES / folder).rglob("*.j2")
     }

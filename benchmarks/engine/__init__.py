@@ -1,0 +1,1 @@
+"""The engine's promises at full size, on real servers."""
