@@ -70,15 +70,31 @@ class Announcer:
         self._tell(Plain(f"Fleet {self._plan.fleet}: the deploy failed. {why}"))
 
     def _tell(self, message: Message) -> None:
-        if not self._telegram:
-            return
-        credentials = Credentials(Token(self._telegram.token), self._telegram.chat)
-        server = Server(self._telegram.base_url) if self._telegram.base_url else Server()
-        try:
-            receipt = Notifier(credentials, default_outbox(), server=server).send(message, wait=WAIT)
-        except (MessageError, OutboxError, TokenRefusedError) as error:
-            sys.stderr.write(f"outreach: the team could not be told: {error}\n")
-        else:
-            if receipt.fate is not Fate.SENT:
-                why = f": {receipt.reason}" if receipt.reason else ""
-                sys.stderr.write(f"outreach: the team is not told yet ({receipt.fate}){why}\n")
+        tell(self._telegram, message)
+
+
+def tell(telegram: Telegram, message: Message, dedupe_key: str = "") -> bool:
+    """Tell the team; that nobody could be told is said, and stops nothing.
+
+    Args:
+        telegram: the bot; without one nobody is told.
+        message: what to say.
+        dedupe_key: what makes it the same message; a repeat within the notifier's window is counted instead.
+
+    Returns:
+        Whether it is delivered, or safe in the queue.
+    """
+    if not telegram:
+        return False
+    credentials = Credentials(Token(telegram.token), telegram.chat)
+    server = Server(telegram.base_url) if telegram.base_url else Server()
+    try:
+        notifier = Notifier(credentials, default_outbox(), server=server)
+        receipt = notifier.send(message, wait=WAIT, dedupe_key=dedupe_key)
+    except (MessageError, OutboxError, TokenRefusedError) as error:
+        sys.stderr.write(f"outreach: the team could not be told: {error}\n")
+        return False
+    if receipt.fate is not Fate.SENT:
+        why = f": {receipt.reason}" if receipt.reason else ""
+        sys.stderr.write(f"outreach: the team is not told yet ({receipt.fate}){why}\n")
+    return receipt.fate is not Fate.REFUSED

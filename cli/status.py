@@ -7,10 +7,11 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import hashlib
 import json as jsonlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Annotated
@@ -21,15 +22,20 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from cli import fail
+from cli.announce import tell as tell_team
 from cli.fleet import DEFAULT_FILE, FleetFile, read_fleet
-from inventory import Allocation, HostsError, allocate, known_hosts_file
+from deploys.tools.telegram import Telegram, telegram
+from inventory import Allocation, HostsError, Role, allocate, known_hosts_file
+from notifier import ConfigurationError
+from notifier import Report as Message
 from status.blocklists import DEFAULTS, DQS_VARIABLE, BlockList, lists
-from status.difference import Memory, StateError, changes, load, remember, save, state_file
+from status.difference import Change, Memory, StateError, changes, load, remember, save, state_file
 from status.finding import Report
 from status.observe import look_inside
+from status.publish import published
 from status.questions import Questions
-from status.render import as_json, show, show_changes
-from status.survey import Options, Survey, places
+from status.render import as_json, show, show_changes, told
+from status.survey import Options, Place, Survey, places
 
 FINE, BROKEN = 0, 2
 
@@ -50,12 +56,23 @@ def status(
         Parameter(help="Lists of addresses to ask instead of the usual: ZONE or ZONE=VOTES.", negative=""),
     ] = None,
     resolver: Annotated[str | None, Parameter(help="Address of the resolver to ask.")] = None,
+    tell: Annotated[
+        bool, Parameter(help="Send the team what changed, on Telegram; wants --diff.", negative="")
+    ] = False,
+    publish: Annotated[
+        bool, Parameter(help="Put the report on the orchestrator, for its REST service.", negative="")
+    ] = False,
 ) -> int:
     """Look at every host from inside, from here and through DNS, and say what is not fine. Changes nothing.
 
     Exit status: 0 all that is required is fine, 2 something required is not, 1 it could not look.
     """
+    if tell and not diff:
+        fail("--tell tells what changed: give --diff too")
+    if publish and limit:
+        fail("--publish hands out the whole fleet's status: leave --limit away")
     allocation = allocate(read_fleet(fleet))
+    bot = _bot() if tell else None
     kept = state_file(fleet, os.environ)
     with _one_line():
         memory = (load(kept) or Memory({})) if diff else Memory({})
@@ -68,7 +85,11 @@ def status(
         with _progress(len(seen)):
             report = Survey(allocation, seen, questions, options=options, inside=look_inside).run()
         _tell(report, memory, diff=diff, json=json)
-        if diff:
+        if publish:
+            _publish(report, seen)
+        safe = _tell_team(bot, report, changes(memory, report)) if bot else True
+        # What nobody could be told is news in the next run again.
+        if diff and safe:
             save(kept, remember(memory, report))
     return FINE if report.fine else BROKEN
 
@@ -85,6 +106,35 @@ def _tell(report: Report, memory: Memory, *, diff: bool, json: bool) -> None:
         else:
             show_changes(console, changed)
     sys.stdout.flush()
+
+
+def _bot() -> Telegram:
+    try:
+        bot = telegram()
+    except ConfigurationError as error:
+        fail(str(error))
+    if not bot:
+        fail("--tell: TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID are not set")
+    return bot
+
+
+def _tell_team(bot: Telegram, report: Report, changed: Sequence[Change]) -> bool:
+    """One message with all that changed, and whether it is safe.
+
+    The same one again, where a run died before it noted what it told, is counted.
+    """
+    if not changed:
+        return True
+    text = told(report, changed)
+    what = hashlib.sha256(text.rpartition("\n")[0].encode()).hexdigest()[:16]
+    return tell_team(bot, Message(f"Fleet {report.fleet}: {len(changed)} changed", text), f"status/{what}")
+
+
+def _publish(report: Report, seen: Sequence[Place]) -> None:
+    """Put the report where the orchestrator's REST service finds it."""
+    (orchestrator,) = (place.host for place in seen if place.server.role is Role.ORCHESTRATOR)
+    if problem := published(orchestrator, jsonlib.dumps(as_json(report))):
+        fail(f"the report is not published: {problem}")
 
 
 def _lists(zones: list[str] | None) -> tuple[BlockList, ...]:

@@ -15,6 +15,8 @@ from status.difference import Change
 from status.finding import Finding, Level, Report, worst
 
 FLEET = "(fleet)"
+MOST_TOLD = 20
+"""Changes in one message."""
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILED: "bold red", Level.UNKNOWN: "magenta"}
 
 
@@ -58,6 +60,24 @@ def summary(report: Report) -> str:
     needed = sum(finding.broken for finding in report.findings)
     end = f"{needed} required not fine" if needed else "all that is required is fine"
     return f"{len(report.hosts)} hosts, {len(report.findings)} checks: {counts}; {end}"
+
+
+def told(report: Report, changed: Sequence[Change]) -> str:
+    """The changes as plain text for a message, the worst first; what is too much is counted."""
+    ranked = sorted(changed, key=lambda change: -change.now.level.rank if change.now else 1)
+    lines = [_told(change) for change in ranked[:MOST_TOLD]]
+    if len(ranked) > MOST_TOLD:
+        lines.append(f"and {len(ranked) - MOST_TOLD} more: outreach status")
+    return "\n".join([*lines, summary(report)])
+
+
+def _told(change: Change) -> str:
+    host, check, about = change.key
+    what = f"{host or FLEET} {check} {about}".strip()
+    before = f"was {change.before}" if change.before else "new"
+    if change.now is None:
+        return f"{what}: not there any more ({before})"
+    return f"{what}: {change.now.level}: {change.now.says} ({before})"
 
 
 def as_json(report: Report, changed: Sequence[Change] | None = None) -> dict[str, Any]:

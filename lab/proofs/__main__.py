@@ -47,6 +47,7 @@ PROOFS = [
     Proof("an alert reaches the team", metrics.alerts_reach_the_team),
     Proof("status finds nothing wrong", status.nothing_wrong),
     Proof("mail is counted by its domain and operator", metrics.mail_is_counted, alone=True),
+    Proof("a change is told once, and the report handed out", status.change_is_told_once, alone=True),
     Proof("the dashboards have figures", dashboards.dashboards_have_figures, alone=True),
     Proof("with the signer stopped nothing leaves unsigned", refusals.nothing_leaves_unsigned, alone=True),
     Proof(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import subprocess
 import sys
@@ -14,7 +13,9 @@ from rich.console import Console
 
 from status.difference import Memory, changes
 from status.finding import Finding, Level, Report, Weight
-from status.render import as_json, show, show_changes
+from status.publish import SCRIPT
+from status.render import MOST_TOLD, as_json, show, show_changes, told
+from tests.api.running import bare_environ
 from tests.deploys.fleets import fleet_text
 
 
@@ -28,7 +29,7 @@ def fleet(tmp_path: Path) -> Path:
 def run(fleet: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [Path(sys.executable).with_name("outreach"), "status", "--fleet", fleet, *words],
-        env={**os.environ, "XDG_STATE_HOME": str(fleet.parent), **environment},
+        env={**bare_environ(), "XDG_STATE_HOME": str(fleet.parent), **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -45,6 +46,9 @@ def run(fleet: Path, *words: str, **environment: str) -> subprocess.CompletedPro
         (["--blocklist", "x.example=many"], "give ZONE or ZONE=VOTES"),
         (["--resolver", "127.9.9.9"], "DNS cannot be asked: "),
         (["--nope"], "--nope"),
+        (["--tell"], "--tell tells what changed: give --diff too"),
+        (["--tell", "--diff"], "TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID are not set"),
+        (["--publish", "--limit", "n1"], "leave --limit away"),
     ],
 )
 def test_what_keeps_it_from_looking_is_one_line_and_status_1(
@@ -104,6 +108,38 @@ def test_where_nothing_changed_nothing_is_said() -> None:
     memory = Memory({found.key: (found.level, "") for found in REPORT.findings})
     show_changes(Console(file=out), changes(memory, REPORT))
     assert out.getvalue() == ""
+
+
+def test_a_message_has_every_change_the_worst_first_and_counts_what_is_too_much() -> None:
+    memory = Memory({("n1", "spf", ""): (Level.OK, "pass"), ("n2", "reach", ""): (Level.FAILED, "silent")})
+    text = told(REPORT, changes(memory, REPORT))
+    assert text.splitlines()[:3] == [
+        "n1 spf: failed: fail (was ok)",
+        "n1 memory: warning: [bold]18%[/bold] left (new)",
+        "n2 reach: not there any more (was failed)",
+    ]
+    assert text.splitlines()[-1].startswith("2 hosts, 5 checks: ")
+    many = Report("proof", 0.0, ("n1",), tuple(finding("n1", f"c{n}", Level.FAILED) for n in range(99)))
+    lines = told(many, changes(Memory({}), many)).splitlines()
+    assert len(lines) == MOST_TOLD + 2
+    assert lines[MOST_TOLD] == "and 79 more: outreach status"
+
+
+def test_a_published_report_is_there_whole_or_as_it_was(tmp_path: Path) -> None:
+    folder = tmp_path / "reports"
+
+    def publish(text: str, *before: str) -> int:
+        script = "\n".join([*before, SCRIPT])
+        return subprocess.run(
+            ["sh", "-c", script, "sh", folder], input=text.encode(), check=False, capture_output=True
+        ).returncode
+
+    assert publish('{"a": 1}') == 0
+    file = folder / "status.json"
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ('{"a": 1}', 0o644)
+    assert publish("x" * 100_000, "ulimit -f 1; trap '' XFSZ") != 0
+    assert file.read_text() == '{"a": 1}'
+    assert list(folder.iterdir()) == [file]
 
 
 def test_the_json_has_what_its_page_says() -> None:
