@@ -96,8 +96,13 @@ def resolved(part: Any, schemas: dict[str, Any]) -> Any:
     return {name: resolved(item, schemas) for name, item in part.items()}
 
 
-def test_each_example_of_the_openapi_is_answered_as_it_says(client: httpx.Client, service: Running) -> None:
-    described = openapi(service)
+def test_each_example_of_the_openapi_is_answered_as_it_says(judged: Running) -> None:
+    with judged.client() as client:
+        answer_each(client, openapi(judged))
+
+
+def answer_each(client: httpx.Client, described: dict[str, Any]) -> None:
+    """Send every example of every operation, and judge its answer."""
     operations = resolved(described["paths"], described["components"]["schemas"])
     job = client.post("/jobs", json={"emails": [f"e{n}@slow.test" for n in range(40)]}).json()["id"]
     answered = []
