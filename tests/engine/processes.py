@@ -17,7 +17,7 @@ from tests.engine.network import Network
 from tests.validator.servers import PORT, World
 
 PACE = "[pace]\nack_wait = 1.5\npoll = 0.1\nsweep = 1.0\nalive = 3.0\n"
-TIMEOUTS = "[timeouts]\nconnect = 2\nbanner = 5\ncommand = 5\ngoodbye = 1\n"
+TIMEOUTS = "[timeouts]\nconnect = 4\nbanner = 10\ncommand = 10\ngoodbye = 1\n"
 MANNER = "[manner]\nprogress = 0.5\nheartbeat = 0.5\ncontact = 1\npull = 5.0\nfarewell = 3.0\n"
 
 
