@@ -181,9 +181,19 @@ def rules_are_judged(scene: Scene) -> str:
     if wrong := [rule for rule in rules if rule["health"] != "ok"]:
         raise Disproved(f"{wrong[0]['name']}: {wrong[0].get('lastError')}")
     running = quote('node_systemd_unit_state{name="postfix.service",state="active"} == 1')
-    found = {row["metric"]["instance"] for row in _ask(scene, f"/api/v1/query?query={running}")["result"]}
-    if found != {Scene.label(host) for host in scene.nodes}:
-        raise Disproved(f"Postfix is seen running on {', '.join(sorted(found)) or 'no node'}")
+    nodes, found = {Scene.label(host) for host in scene.nodes}, set[str]()
+
+    def running_everywhere() -> bool:
+        # A host is asked every 30 s; the last time may have been while its Postfix took up new files.
+        rows = _ask(scene, f"/api/v1/query?query={running}")["result"]
+        found.clear()
+        found.update(row["metric"]["instance"] for row in rows)
+        return found == nodes
+
+    try:
+        wait_until(running_everywhere, "Postfix running on every node", seconds=90)
+    except Disproved as reason:
+        raise Disproved(f"{reason}, only on {', '.join(sorted(found)) or 'no node'}") from None
     return f"{len(rules)} rules; Postfix is seen running on {', '.join(sorted(found))}"
 
 
