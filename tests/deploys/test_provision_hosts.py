@@ -28,13 +28,13 @@ class Operator:
         self.lab = lab
         self.file = file
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
         argv = [str(Path(sys.executable).with_name("outreach")), *words, "--fleet", str(self.file)]
         return subprocess.Popen(
             self.lab.operator_command(argv),
             env={**os.environ, **self.lab.environment()},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
@@ -53,7 +53,8 @@ class Operator:
 
     def kill_once_told(self, mark: str, *words: str) -> None:
         """Start a command and kill it, with all it started, as soon as its progress says `mark`."""
-        process = self.start(*words)
+        # Only its progress is read; the plan on its stdout is longer than a pipe holds.
+        process = self.start(*words, stdout=subprocess.DEVNULL)
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith(mark):
