@@ -15,6 +15,8 @@ from typing import Self
 
 OURS = "203.0.113.1"
 """Where NATS and DNS listen for the nodes (RFC 5737: an address that is nobody's)."""
+MAC = "02:00:00:00:00:01"
+"""Of the bridge; locally administered."""
 
 
 class Network:
@@ -32,7 +34,9 @@ class Network:
         self._holders: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
-        _ip("link", "add", self._bridge, "type", "bridge")
+        # Without an address of its own a bridge takes its ports' lowest, and another when that port leaves:
+        # the nodes that are not cut off would go on to ask at the old one.
+        _ip("link", "add", self._bridge, "address", MAC, "type", "bridge")
         for address in (OURS, *self.hosts):
             _ip("address", "add", f"{address}/24", "dev", self._bridge)
         _ip("link", "set", self._bridge, "up")
