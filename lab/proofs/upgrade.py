@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploys.n8n.build import archive_path
 from deploys.n8n.install import ROOT
-from deploys.n8n.release import read_release
+from deploys.n8n.release import N8nRelease, read_release
 from lab.proofs.rollback import CHECKOUT, copy_checkout, outreach
 from lab.proofs.scene import Disproved, Scene
 
@@ -29,6 +30,7 @@ db.connect()
 # Its files are links to those of the release that runs, but for the one that is another.
 _PLACE = f"""
 cd {ROOT}
+rm -rf "$1"
 cp -al "$(readlink current)" "$1"
 rm "$1/node_modules/n8n/bin/n8n"
 printf %s "$2" >"$1/node_modules/n8n/bin/n8n"
@@ -40,8 +42,7 @@ def broken_n8n_rolls_back(scene: Scene) -> str:
     before = _state(scene)
     with tempfile.TemporaryDirectory() as folder:
         copy_checkout(CHECKOUT, Path(folder))
-        version = _rename_release(Path(folder))
-        with _placed(scene, version):
+        with _placed(scene, _rename_release(Path(folder))):
             applied = outreach(
                 scene, Path(folder), "apply", "--only", "nodes", "--limit", scene.orchestrator, "--yes"
             )
@@ -64,21 +65,25 @@ def broken_n8n_rolls_back(scene: Scene) -> str:
     return f"it dropped a table; back at {release} with {tables} rows of workflows; the next plan is empty"
 
 
-def _rename_release(checkout: Path) -> str:
-    """Make the checkout's release of n8n another one by name; returns the name."""
+def _rename_release(checkout: Path) -> N8nRelease:
+    """Make the checkout's release of n8n another one by name."""
     package = checkout / "deploys/n8n/package.json"
     package.write_text(json.dumps(json.loads(package.read_text("utf-8")) | {"description": WORDS}), "utf-8")
-    return read_release(package.parent).version
+    return read_release(package.parent)
 
 
 @contextmanager
-def _placed(scene: Scene, version: str) -> Iterator[None]:
-    """Have the broken release on the orchestrator for a while, as if it had been delivered."""
-    scene.run(scene.orchestrator, ["sh", "-euc", _PLACE, "place", version, _BROKEN])
+def _placed(scene: Scene, release: N8nRelease) -> Iterator[None]:
+    """Have the broken release built and delivered, for a while: building it for real takes minutes."""
+    archive = archive_path(release)
+    archive.unlink(missing_ok=True)
+    archive.hardlink_to(archive_path(read_release()))
     try:
+        scene.run(scene.orchestrator, ["sh", "-euc", _PLACE, "place", release.version, _BROKEN])
         yield
     finally:
-        scene.run(scene.orchestrator, ["rm", "-rf", f"{ROOT}/{version}"])
+        scene.run(scene.orchestrator, ["rm", "-rf", f"{ROOT}/{release.version}"])
+        archive.unlink()
 
 
 def _state(scene: Scene) -> str:
