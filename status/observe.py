@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,11 +11,11 @@ from pydantic import ValidationError
 from deploys.converge import Reply, ask
 from inventory import Host
 from status.facts import HostFacts, Inside
+from status.wire import script
 
 PATIENCE = 60
 """Seconds for one host's answer, once it is connected; the probe gives up on its own commands before."""
 
-_PROBE = Path(__file__).with_name("probe.py")
 _SCRIPT = """command -v python3 >/dev/null || { echo 'error: python3 is not installed'; exit 1; }
 exec python3 -I - "$1" """
 
@@ -31,7 +30,7 @@ def look_inside(hosts: Sequence[Host], questions: Mapping[str, Mapping[str, Any]
     if not hosts:
         return {}
     arguments = {host.name: json.dumps(questions[host.name]) for host in hosts}
-    replies = ask(hosts, _SCRIPT, arguments, _PROBE.read_text(encoding="utf-8"), PATIENCE)
+    replies = ask(hosts, _SCRIPT, arguments, script(), PATIENCE)
     return {name: understood(reply) for name, reply in replies.items()}
 
 

@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from cryptography import x509
 
-from status.facts import Certificate, Door, Greeting, Outside
-from status.probe import any_certificate, certificate_of, dialogue
+from status.facts import Door, Greeting, Outside
+from status.probe.mail import dialogue
+from status.probe.tls import any_certificate, certificate_of
+from status.sections import Certificate
 
 SMTP, SUBMISSIONS, IMAPS = 25, 465, 993
 _DOOR_SECONDS = 6.0

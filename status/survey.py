@@ -209,6 +209,7 @@ class Survey:
                 "recipients": recipients(current),
                 "outgoing": list(dialled),
                 "knocks": plan.get(place.server.name, []),
+                "hub": _hub(current),
             }
             for place in self._seen
             if (current := place.settings)
@@ -275,6 +276,15 @@ class Survey:
         first = self._allocation.nodes[0].fqdn
         yield from fleet.reports(infra, first, self._questions.ask(infra, "MX"))
         yield from fleet.releases(subjects)
+        yield from fleet.workers(subjects)
+
+
+def _hub(current: Settings) -> dict[str, Any] | None:
+    """What the probe is to know of the orchestrator; None on a node."""
+    if current.orchestrator is None:
+        return None
+    workers = current.orchestrator.n8n_workers if "n8n" in current.orchestrator.services else 0
+    return {"name": current.fqdn, "address": current.ipv4, "n8n_workers": workers}
 
 
 def strangers(address: str | None, told: Mapping[str, Inside]) -> dict[int, bool]:
