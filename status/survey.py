@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deploys.base.settings import Settings, settings
-from deploys.hostkeys import read_pins
-from deploys.mail.mailboxes import REPORTS, ROLES, mailboxes
-from deploys.mail.services import CERTIFICATE, dkim_key
 from inventory import Allocation, Host, Role, Server, hosts
-from inventory.addresses import resolve
+from inventory.addresses import addresses
+from inventory.mailboxes import REPORTS, ROLES, mailboxes
+from inventory.places import CERTIFICATE, dkim_key
+from inventory.settings import Settings, settings
 from status.blocklists import BlockList
 from status.checks import CHECKS, blocklists, doors, fleet, services
 from status.facts import HostNames, Inside, Outside, Subject
@@ -69,28 +68,6 @@ class Place:
     def settings(self) -> Settings | None:
         """As its deploys see it."""
         return settings(self.host.data) if self.host else None
-
-
-def addresses(allocation: Allocation, known_hosts: Path) -> dict[str, str]:
-    """Where the servers should be: by the fleet file, else by the pinned host keys, else by DNS.
-
-    Not by DNS alone, whose answers are among what is judged.
-
-    Args:
-        allocation: the fleet.
-        known_hosts: the file in which `apply` pins a host's name, address and key.
-    """
-    text = known_hosts.read_text(encoding="utf-8") if known_hosts.exists() else ""
-    pinned = {name: pin.names for pin in read_pins(text) for name in pin.names}
-    found = {
-        server.name: address
-        for server in allocation.servers
-        if server.ipv4 is None
-        for address in pinned.get(server.fqdn, ())
-        if address != server.fqdn
-    }
-    missing = [server for server in allocation.servers if server.name not in found]
-    return {**(resolve(allocation) if missing else {}), **found}
 
 
 def places(

@@ -9,7 +9,6 @@ import pytest
 
 from deploys.base import services as base_services
 from deploys.base.services import MAIL_PORTS
-from deploys.base.settings import Settings
 from deploys.mail.services import mail_services
 from deploys.metrics.services import metric_services
 from deploys.n8n.services import n8n_services
@@ -18,6 +17,7 @@ from deploys.orchestrator.credentials import Credentials
 from deploys.orchestrator.services import orchestrator_services
 from deploys.pki import HostCertificate, Trust
 from inventory import Role
+from inventory.settings import Settings
 from status.checks import (
     CHECKS,
     certificates,

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from deploys.converge import Reply
 from status.facts import HostFacts
 from status.observe import understood
 from status.probe import commands, machine, mail, tls, tools
+from status.ssh import Reply
 from status.wire import script
 
 
