@@ -16,7 +16,7 @@ settings.load_profile("shared machine")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Share the tests out between two workers (`./run test`): one has those that boot hosts, from the start.
 
-    The others go by their room, whose tests may have a server or an address of the loopback network in common.
+    The others go by their room, whose tests may share a server, or addresses of the loopback network.
     """
     items.sort(key=lambda item: item.get_closest_marker("lab") is None)
     for item in items:
