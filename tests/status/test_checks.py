@@ -81,7 +81,8 @@ def test_the_units_that_must_run_are_those_the_deploy_converges() -> None:
         web = n8n_services(host, "2.0+r0", Credentials(b"0" * 32), "key")
         figures = metric_services(host, 80, Derived(), TELEGRAM)
         found = [
-            *(make(host) for make in (base_services.ssh, base_services.firewall, base_services.clock)),
+            base_services.ssh(host, "ssh-ed25519 AAAA"),
+            *(make(host) for make in (base_services.firewall, base_services.clock)),
             *(make(host) for make in (base_services.upgrades, base_services.resolver)),
             *(getattr(part, field.name) for part in (mail, more, web, figures) for field in fields(part)),
         ]
