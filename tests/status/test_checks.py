@@ -224,6 +224,17 @@ def test_strangers_get_in_at_no_door_but_port_25(strangers: dict[int, bool], lev
     assert [level for _, level in judged(doors.closed_doors, subject(strangers=strangers))] == levels
 
 
+@pytest.mark.parametrize(
+    ("strangers", "found"),
+    [({25: True}, [("22", OK), ("25", OK)]), ({25: False}, [("22", OK), ("25", FAILED)]), ({}, [("22", OK)])],
+)
+def test_where_nobody_dials_port_25_other_nodes_tell(
+    strangers: dict[int, bool], found: list[tuple[str, Level]]
+) -> None:
+    seen = subject(outside=Outside({22: Door.OPEN}), strangers=strangers)
+    assert judged(doors.open_doors, seen) == found
+
+
 def test_an_orchestrator_takes_no_mail_and_lets_no_stranger_in() -> None:
     hub = subject(**HUB, strangers={22: False})
     assert judged(doors.closed_doors, hub) == [("", OK)]

@@ -25,14 +25,13 @@ from deploys.operations import render
 from deploys.operations.configuration import Observed, Service
 from deploys.orchestrator.credentials import Credentials
 from deploys.orchestrator.services import orchestrator_services
-from deploys.orchestrator.watch import pinned, watch
+from deploys.orchestrator.watch import watch
 from deploys.pki import HostCertificate, Trust
 from deploys.telegram import Telegram, telegram
 from deploys.tools.services import tool_services
 from deploys.watchkey import watch_key
 from engine.settings import load_coordination
-from inventory import Fleet, allocate
-from inventory.hostkeys import Pin, read_pins
+from inventory import allocate
 from inventory.mailboxes import mailboxes
 from inventory.places import REPORTS
 from inventory.settings import Settings, settings
@@ -383,26 +382,3 @@ def test_half_a_bot_is_refused_in_one_line_without_its_token(environ: dict[str, 
     assert said in str(raised.value)
     assert "s3cret" not in str(raised.value)
     assert "\n" not in str(raised.value)
-
-
-def test_the_orchestrators_key_opens_the_probe_on_every_host_and_nothing_else() -> None:
-    public = watch_key(SECRET, "infra.example").public
-    for host in (node(), node(role="orchestrator", domains=[])):
-        text = content(host, "/etc/ssh/authorized_keys.d/root")
-        *others, line = [line for line in text.splitlines() if not line.startswith("#")]
-        assert others == list(host.ssh_keys)
-        probe = 'command="/opt/outreach/current/bin/python -I -m status.probe"'
-        assert line == f'restrict,from="198.18.1.1",{probe} {public} outreach-status'
-    assert watch_key(SECRET, "infra.example") == watch_key(SECRET, "infra.example")
-    assert watch_key(SECRET, "other.example").public != public
-
-
-def test_the_orchestrator_knows_the_pinned_keys_of_its_own_fleet_and_no_others() -> None:
-    fleet = FLEET.model_copy(update={"infra_domain": "infra.example"})
-    first = allocate(fleet).servers[0].fqdn
-    pins = f"{first},198.18.1.1 ssh-ed25519 AAAA\n{first} ssh-rsa BBBB\nn9.other.example ssh-ed25519 AAAB\n"
-    assert read_pins(pinned(fleet, pins)) == (Pin(2, frozenset({first, "198.18.1.1"}), "AAAA"),)
-    hub = node(role="orchestrator", domains=[])
-    read = Fleet.model_validate_json(content(hub, "/etc/outreach/fleet.json"))
-    assert hub.orchestrator
-    assert read == hub.orchestrator.fleet
