@@ -212,6 +212,8 @@ ROTATED = {"id": "k2", "value": wrapped(DATA_KEY, OWN), "algorithm": "aes-256-gc
         ([FIRST], f"k2:{gcm('{}', DATA_KEY)}", False),
         ([FIRST], "nonsense", False),
     ],
+    # What is encrypted is another text each time, and a test's name must not be.
+    ids=["own", "own, first", "other, first", "other", "first of others", "rotated", "not there", "nonsense"],
 )
 def test_credentials_that_n8n_could_not_decrypt_are_named(
     keys: list[dict[str, str]], data: str, readable: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
