@@ -9,6 +9,7 @@ import random
 import secrets
 from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
 
 from validator import wire
 from validator.budget import Lane, Lanes
@@ -52,6 +53,8 @@ class Engine:
         self._lookups = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._most_tasks = MOST_LOOKUPS
+        self._free_hand = False
+        self._next: tuple[Domain, Lane] | None = None
         self._leaving = 0
         self._closed = False
         self._timers: set[asyncio.TimerHandle] = set()
@@ -219,20 +222,31 @@ class Engine:
             and not lane.operator.budget.accepts_bounces
         ):
             domain.probing = True
-        self._spawn(self._run(domain, lane))
+        if self._free_hand:
+            self._free_hand = False
+            self._next = domain, lane
+        else:
+            self._spawn(self._work(domain, lane))
 
-    async def _run(self, domain: Domain, lane: Lane) -> None:
-        session = Session(self, domain, lane)
-        try:
-            await session.run()
-        finally:
-            self._leaving += 1
-            session.leave(lambda: self._gone(lane))
-            self._dispatcher.ended()
-            domain.sessions -= 1
-            domain.probing = False
-            self._offer(domain)
-            self._dispatcher.feed_starved()
+    async def _work(self, domain: Domain, lane: Lane) -> None:
+        """Run a session, then whatever its end allows to begin: a task for each would cost more."""
+        following: tuple[Domain, Lane] | None = domain, lane
+        while following is not None:
+            domain, lane = following
+            session = Session(self, domain, lane)
+            try:
+                await session.run()
+            finally:
+                self._leaving += 1
+                session.leave(partial(self._gone, lane))
+                self._dispatcher.ended()
+                domain.sessions -= 1
+                domain.probing = False
+                self._free_hand = True
+                self._offer(domain)
+                self._dispatcher.feed_starved()
+                self._free_hand = False
+                following, self._next = self._next, None
 
     def _gone(self, lane: Lane) -> None:
         self._leaving -= 1

@@ -16,6 +16,8 @@ from validator.deadlines import Patience, Watch
 from validator.smtp import Answer, Dialogue, ProtocolError
 from validator.status import Stage
 
+UNASKED = Stage.POLICY
+
 
 class LinkError(Exception):
     """The connection could not be made or went away.
@@ -107,17 +109,18 @@ class Link(asyncio.Protocol):
             return
         if self.transcript is not None:
             self._note("<", [str(answer.reply) for answer in answers])
+        unasked = answers[-1].stage is UNASKED  # it belongs to no command; older commands are answered before
         if self._leaving:
-            # What came before answered older commands.
-            if any(answer.stage is Stage.POLICY for answer in answers):
+            if unasked:
                 self._close()
             return
-        # What belongs to no command was unasked.
-        self._answers += [answer for answer in answers if answer.stage is not Stage.POLICY]
+        self._answers += [answer for answer in answers if answer.stage is not UNASKED] if unasked else answers
         if self._waiter is not None:
-            self.deadline = self._loop.time() + self._timeout  # each answer has its own time
             if len(self._answers) >= self._wanted:
+                self.deadline = inf
                 self._wake()
+            else:
+                self.deadline = self._loop.time() + self._timeout  # each answer has its own time
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The other side is gone."""
