@@ -182,7 +182,7 @@ class Dialogue:
             # 421 may come unasked (RFC 5321 section 3.8); anything after QUIT is its good-bye.
             return Answer(Stage.POLICY, said.reply)
         stage = self._pending.popleft()
-        if stage is not RCPT and said.reply.positive and self.state is not State.CLOSING:
+        if stage is not RCPT and said.reply.code < 300 and self.state is not State.CLOSING:
             self._advance(stage, said.lines)
         return Answer(stage, said.reply)
 

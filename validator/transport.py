@@ -65,6 +65,7 @@ class Link(asyncio.Protocol):
         "_leaving",
         "_loop",
         "_on_gone",
+        "_then",
         "_timeout",
         "_transport",
         "_trouble",
@@ -83,6 +84,7 @@ class Link(asyncio.Protocol):
         self._loop = self._watch.loop
         self.deadline = inf
         self._timeout = inf
+        self._then: Callable[[], tuple[bytes, float]] | None = None
         self._answers: list[Answer] = []
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -115,12 +117,23 @@ class Link(asyncio.Protocol):
                 self._close()
             return
         self._answers += [answer for answer in answers if answer.stage is not UNASKED] if unasked else answers
-        if self._waiter is not None:
-            if len(self._answers) >= self._wanted:
-                self.deadline = inf
-                self._wake()
-            else:
-                self.deadline = self._loop.time() + self._timeout  # each answer has its own time
+        if self._waiter is None:
+            return
+        if len(self._answers) >= self._wanted and not self._go_on():
+            self.deadline = inf
+            self._wake()
+        else:
+            self.deadline = self._loop.time() + self._timeout  # each answer has its own time
+
+    def _go_on(self) -> bool:
+        """Say what was to follow a positive answer; false if nothing was."""
+        then, self._then = self._then, None
+        if then is None or not self._answers[-1].reply.positive:
+            return False
+        data, self._timeout = then()
+        self._say(data)
+        self._wanted += self.dialogue.waiting
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The other side is gone."""
@@ -133,22 +146,25 @@ class Link(asyncio.Protocol):
 
     # --- for the session --------------------------------------------------------------------------
 
-    async def exchange(self, data: bytes, timeout: float) -> list[Answer]:
+    async def exchange(
+        self, data: bytes, timeout: float, then: Callable[[], tuple[bytes, float]] | None = None
+    ) -> list[Answer]:
         """Send, then wait until every command has its answer.
 
         Args:
             data: Commands made by `self.dialogue`.
             timeout: Seconds allowed for each answer.
+            then: Asked for more commands, and the seconds for their answers, if the last answer is positive
+                and did not come before it was waited for. It spares a turn of the loop.
 
         Raises:
             LinkError: with the answers that did come.
         """
-        if data and self._transport is not None and self._trouble is None:
-            if self.transcript is not None:
-                self._note(">", data.decode("utf-8", "replace").splitlines())
-            self._transport.write(data)
-        self._wanted = len(self._answers) + self.dialogue.waiting
-        if self._trouble is None and len(self._answers) < self._wanted:
+        if data and self._trouble is None:
+            self._say(data)
+        wanted = self._wanted = len(self._answers) + self.dialogue.waiting
+        if self._trouble is None and len(self._answers) < wanted:
+            self._then = then
             self._timeout = timeout
             self.deadline = self._loop.time() + timeout
             self._waiter = self._loop.create_future()
@@ -161,6 +177,12 @@ class Link(asyncio.Protocol):
         if self._trouble is not None and len(answers) < self._wanted:
             raise LinkError(self._trouble.kind, str(self._trouble), answers)
         return answers
+
+    def _say(self, data: bytes) -> None:
+        if self.transcript is not None:
+            self._note(">", data.decode("utf-8", "replace").splitlines())
+        if self._transport is not None:
+            self._transport.write(data)
 
     async def secure(self, server_name: str, timeout: float) -> None:
         """Start TLS; the certificate is not verified, as between MTAs (RFC 7435, opportunistic).
