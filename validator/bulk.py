@@ -10,12 +10,12 @@ from functools import partial
 from typing import BinaryIO
 
 from validator.client import Validator
+from validator.dial import Connector
 from validator.output import BulkError, Files, Output, Progress, key_of
 from validator.resolver import Questions
 from validator.rows import Format, InputError, Reader, Row, kind_of, verdict_dict
 from validator.settings import Settings
 from validator.status import Stage, Status
-from validator.transport import Connector
 from validator.verdict import Verdict
 
 __all__ = ["Bulk", "BulkError", "Files", "Progress"]

@@ -128,9 +128,7 @@ class Table:
             mx: Host name of the server, for the vendors' dialects.
             address: The address asked about; its echo must not be read as the server's words.
         """
-        mx = f".{mx.rstrip('.').lower()}" if mx else NO_NAME
-        if not mx.endswith(self.vendors):
-            mx = ""
+        mx = _dialect(mx, self.vendors)
         heard = self._heard.get((reply, mx, stage))
         if heard is not None:
             finding, lowered = heard
@@ -168,6 +166,13 @@ class Table:
             if len(self._about) < MOST_SEEN:
                 self._about[code, stage] = found
         return found
+
+
+@lru_cache(MOST_SEEN)
+def _dialect(mx: str, vendors: tuple[str, ...]) -> str:
+    """The host's name where rules are kept for its vendor, else nothing."""
+    name = f".{mx.rstrip('.').lower()}" if mx else NO_NAME
+    return name if name.endswith(vendors) else ""
 
 
 def _enhanced_fits(enhanced: str, wanted: Iterable[str]) -> bool:

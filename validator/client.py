@@ -8,10 +8,10 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from dataclasses import replace
 from types import TracebackType
 
+from validator.dial import Connector, TcpConnector
 from validator.engine import Engine
 from validator.resolver import Questions, Resolver, system_resolver
 from validator.settings import Settings
-from validator.transport import Connector, TcpConnector
 from validator.verdict import Verdict
 from validator.work import CatchAllMemory, RecentCatchAll
 

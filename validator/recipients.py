@@ -42,11 +42,7 @@ class Ask:
 
     address: str
     job: Job | None = None
-
-    @property
-    def utf8(self) -> bool:
-        """It needs SMTPUTF8."""
-        return self.job is not None and self.job.address.utf8
+    utf8: bool = False
 
 
 class Recipients:
@@ -115,7 +111,7 @@ class Recipients:
                 self._finish(job, Trouble(Status.UNKNOWN, "smtputf8_unsupported", RCPT, 0.9, self.host.name))
                 continue
             job.attempts += 1
-            asks.append(Ask(job.address.text, job))
+            asks.append(Ask(job.address.text, job, job.address.utf8))
             size -= 1
         return asks if not many or (asks and asks[-1].job) else []
 
@@ -129,9 +125,10 @@ class Recipients:
 
     def _plan(self, batch: list[Ask], *, opened: bool) -> list[tuple[Stage, Ask]]:
         """The commands: MAIL once, or RSET and MAIL before every recipient where the operator wants it so."""
+        reset = self.lane.operator.budget.reset
         plan: list[tuple[Stage, Ask]] = []
         for ask in batch:
-            if not opened or self.lane.operator.budget.reset or ask.utf8:
+            if not opened or reset or ask.utf8:
                 if opened:
                     plan.append((RSET, ask))
                 plan.append((MAIL, ask))
@@ -195,9 +192,9 @@ class Recipients:
         doubtful: list[tuple[Job, Finding, Reply]] = []
         ending: Trouble | None = LEAVE if len(answers) < len(plan) else None
         for (what, ask), (_, reply) in zip(plan, answers, strict=False):
-            if what is MAIL and not reply.positive:
-                return self._mail_refused(reply)
             if what is not RCPT:
+                if what is MAIL and not reply.positive:
+                    return self._mail_refused(reply)
                 continue
             self.session.stage = RCPT
             self.domain.broken = 0

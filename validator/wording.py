@@ -72,9 +72,10 @@ class Words:
 
     def in_text(self, text: str) -> bool:
         """Whether one is found."""
-        return any(pattern.search(text) for pattern in self._compiled) or any(
-            pattern.search(text) for pattern in self._further()
-        )
+        for pattern in self._compiled:
+            if pattern.search(text):
+                return True
+        return any(pattern.search(text) for pattern in self._further())
 
     def compile(self) -> None:
         """Compile all.

@@ -1,0 +1,66 @@
+"""Routes of domains, so many looked up at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from validator.resolver import DnsError, Questions
+from validator.route import Route, dns_failure, find_route
+from validator.tasks import Tasks
+from validator.work import Domain
+
+log = logging.getLogger("validator")
+
+MOST_LOOKUPS = 128
+
+
+class Lookups:
+    """Finds where the mail of domains goes.
+
+    Args:
+        dns: Whom to ask.
+        tasks: Where the work is done.
+        routed: Takes the answer.
+    """
+
+    def __init__(self, dns: Questions, tasks: Tasks, routed: Callable[[Domain, Route], None]) -> None:
+        self._dns = dns
+        self._tasks = tasks
+        self._routed = routed
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[Domain] = deque()
+        self._running = 0
+
+    def ask(self, domain: Domain) -> None:
+        """Find the route of a domain that has none and is not asked for yet."""
+        domain.resolving = True
+        self._waiting.append(domain)
+        if self._running < MOST_LOOKUPS:
+            self._running += 1
+            self._tasks.begin(self._work())
+
+    def close(self) -> None:
+        """Begin no more."""
+        self._waiting.clear()
+
+    async def _work(self) -> None:
+        """Find routes until none is asked for."""
+        try:
+            while self._waiting:
+                await self._resolve(self._waiting.popleft())
+        finally:
+            self._running -= 1
+
+    async def _resolve(self, domain: Domain) -> None:
+        began = self._loop.time()
+        try:
+            route = await find_route(self._dns, domain.name)
+        except Exception:
+            log.exception("route of %s", domain.name)
+            route = dns_failure(DnsError("malformed", domain.name))
+        domain.dns_seconds = self._loop.time() - began
+        domain.resolving = False
+        self._routed(domain, route)
