@@ -71,6 +71,10 @@ class Dispatcher:
         """A session has ended; its place is free, its connection perhaps not closed yet."""
         self._sessions -= 1
 
+    def operators_waiting(self) -> int:
+        """How many have work and a budget, and wait for a place."""
+        return len(self._starved)
+
     def feed_starved(self) -> None:
         """Serve the operators that had to wait for a place."""
         while self._starved and self._sessions < self.settings.concurrency:
@@ -116,7 +120,7 @@ class Dispatcher:
             self._rng.shuffle(free)
             free.sort(key=lambda lane: (lane.active, lane.sent))
         for _ in range(min(SCAN, len(queue.ready))):
-            domain = queue.ready.popleft()
+            domain = queue.ready.pop(0)
             for lane in free:
                 if domain.waiting_for(lane.source):
                     return domain, lane
@@ -146,7 +150,7 @@ class Dispatcher:
         else:
             trouble = Trouble(Status.THROTTLED, "cool_down", Stage.POLICY, 1.0)
         while queue.ready:
-            domain = queue.ready.popleft()
+            domain = queue.ready.pop(0)
             domain.queued = False
             self._settle_all(domain, trouble)
 

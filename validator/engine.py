@@ -48,7 +48,6 @@ class Engine:
         self._secret = secrets.token_bytes(16)
         self._domains: dict[str, Domain] = {}
         self._tasks = Tasks(self._loop)
-        self._lookups = Lookups(dns, self._tasks, self._routed)
         self._returns = Returns(settings, self._place, self.settle)
         self._free_hand = False
         self._next: tuple[Domain, Lane] | None = None
@@ -57,6 +56,9 @@ class Engine:
         self._room: asyncio.Future[None] | None = None
         self._dispatcher = Dispatcher(
             settings, start=self._start, settle_all=self._settle_all, tidy=self._tidy
+        )
+        self._lookups = Lookups(
+            dns, self._tasks, self._routed, self._dispatcher.operators_waiting, settings.concurrency
         )
         self._families = {source: _families(source) for source in settings.sources}
 
@@ -212,6 +214,7 @@ class Engine:
                 self._free_hand = True
                 self._offer(domain)
                 self._dispatcher.feed_starved()
+                self._lookups.go_on()
                 self._free_hand = False
                 following, self._next = self._next, None
 

@@ -1,4 +1,4 @@
-"""Routes of domains, so many looked up at once."""
+"""Routes of domains, so many looked up at once, and none long before a session can use it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,22 @@ class Lookups:
         dns: Whom to ask.
         tasks: Where the work is done.
         routed: Takes the answer.
+        ahead: How many routes wait for a session.
+        most: How many shall; none is looked up before a quarter of them is left.
     """
 
-    def __init__(self, dns: Questions, tasks: Tasks, routed: Callable[[Domain, Route], None]) -> None:
+    def __init__(
+        self,
+        dns: Questions,
+        tasks: Tasks,
+        routed: Callable[[Domain, Route], None],
+        ahead: Callable[[], int],
+        most: int,
+    ) -> None:
         self._dns = dns
+        self._ahead = ahead
+        self._most = most
+        self._paused = False
         self._tasks = tasks
         self._routed = routed
         self._loop = asyncio.get_running_loop()
@@ -38,18 +50,27 @@ class Lookups:
         """Find the route of a domain that has none and is not asked for yet."""
         domain.resolving = True
         self._waiting.append(domain)
-        if self._running < MOST_LOOKUPS:
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Look up more, if few routes are left."""
+        if self._waiting and self._running < MOST_LOOKUPS and self._wanted():
             self._running += 1
             self._tasks.begin(self._work())
+
+    def _wanted(self) -> bool:
+        ahead = self._ahead()
+        self._paused = ahead > self._most // 4 if self._paused else ahead >= self._most
+        return not self._paused
 
     def close(self) -> None:
         """Begin no more."""
         self._waiting.clear()
 
     async def _work(self) -> None:
-        """Find routes until none is asked for."""
+        """Find routes until none is asked for, or enough are found."""
         try:
-            while self._waiting:
+            while self._waiting and self._wanted():
                 await self._resolve(self._waiting.popleft())
         finally:
             self._running -= 1
