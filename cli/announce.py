@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import getpass
 import socket
-import sys
 from collections.abc import Sequence
 
+from cli.team import tell
 from deploys.apply import Outcome, Status
 from deploys.plan import Plan
 from deploys.render import summary
-from deploys.tools.telegram import Telegram
-from notifier import (
-    Alert,
-    Credentials,
-    Fate,
-    Message,
-    MessageError,
-    Notifier,
-    OutboxError,
-    Plain,
-    Server,
-    Token,
-    TokenRefusedError,
-    default_outbox,
-)
-
-WAIT = 5.0
-"""Seconds that a deploy waits for Telegram; what is queued goes out with the next message from here."""
+from deploys.telegram import Telegram
+from notifier import Alert, Message, Plain
 
 
 class Announcer:
@@ -71,30 +55,3 @@ class Announcer:
 
     def _tell(self, message: Message) -> None:
         tell(self._telegram, message)
-
-
-def tell(telegram: Telegram, message: Message, dedupe_key: str = "") -> bool:
-    """Tell the team; that nobody could be told is said, and stops nothing.
-
-    Args:
-        telegram: the bot; without one nobody is told.
-        message: what to say.
-        dedupe_key: what makes it the same message; a repeat within the notifier's window is counted instead.
-
-    Returns:
-        Whether it is delivered, or safe in the queue.
-    """
-    if not telegram:
-        return False
-    credentials = Credentials(Token(telegram.token), telegram.chat)
-    server = Server(telegram.base_url) if telegram.base_url else Server()
-    try:
-        notifier = Notifier(credentials, default_outbox(), server=server)
-        receipt = notifier.send(message, wait=WAIT, dedupe_key=dedupe_key)
-    except (MessageError, OutboxError, TokenRefusedError) as error:
-        sys.stderr.write(f"outreach: the team could not be told: {error}\n")
-        return False
-    if receipt.fate is not Fate.SENT:
-        why = f": {receipt.reason}" if receipt.reason else ""
-        sys.stderr.write(f"outreach: the team is not told yet ({receipt.fate}){why}\n")
-    return receipt.fate is not Fate.REFUSED

@@ -20,7 +20,7 @@ from deploys.backups.link import Link, linked
 from deploys.backups.place import LATEST, Place, verified
 from deploys.secrets import SecretError, fingerprint, root_secret
 from inventory import Allocation, Backups, HostsError, allocate, hosts, known_hosts_file
-from status.survey import addresses
+from inventory.addresses import addresses
 
 app = App(name="backup", help="Back up what only the orchestrator knows, and pull it to where it is kept.")
 

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from cli.fleet import read_fleet
-from deploys.base.services import API_PORT
 from deploys.secrets import SecretError, caller_key, root_secret
 from inventory import HostsError, allocate, known_hosts_file
-from status.survey import addresses
+from inventory.addresses import addresses
+from inventory.places import API_PORT
 
 CALLER = "operator"
 CONNECT_SECONDS, ANSWER_SECONDS = 20.0, 180.0

@@ -8,8 +8,8 @@ import sys
 from cyclopts import App
 
 from cli import fail
+from cli.builds import report_build
 from cli.fleet import DEFAULT_FILE, FleetFile, read_fleet
-from deploys.builds import ReleaseError
 from deploys.n8n.build import build as built
 from deploys.n8n.owner import owner_address, owner_password
 from deploys.n8n.release import read_release
@@ -47,10 +47,4 @@ def build() -> None:
 
     `outreach apply` does it by itself. Where that runs without a way out, this goes before.
     """
-    try:
-        release = read_release()
-        archive = built(release)
-    except ReleaseError as error:
-        fail(str(error))
-    size = archive.stat().st_size / 1e6
-    sys.stdout.write(f"n8n {release.version}: {archive} ({size:.1f} MB)\n")
+    report_build("n8n", read_release, built)

@@ -36,9 +36,9 @@ from deploys.providers import ProviderError
 from deploys.render import consent_phrase, markdown, text_lines
 from deploys.saved import PlanError, dump, load
 from deploys.session import Session, unmoved
+from deploys.telegram import telegram
 from deploys.tools.build import build
 from deploys.tools.release import read_release
-from deploys.tools.telegram import telegram
 from deploys.workflows import WorkflowError
 from deploys.workflows import load as load_workflows
 from deploys.world import Current

@@ -1,11 +1,6 @@
 """`outreach status`: is the fleet well, and what changed since the last look."""
 
-# ruff: noqa: E402 -- gevent must patch before anything imports ssl, or TLS breaks under pyinfra (gevent#1016)
 from __future__ import annotations
-
-from gevent import monkey
-
-monkey.patch_all()
 
 import hashlib
 import json as jsonlib
@@ -22,9 +17,9 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from cli import fail
-from cli.announce import tell as tell_team
 from cli.fleet import DEFAULT_FILE, FleetFile, read_fleet
-from deploys.tools.telegram import Telegram, telegram
+from cli.team import tell as tell_team
+from deploys.telegram import Telegram, telegram
 from inventory import Allocation, HostsError, Role, allocate, known_hosts_file
 from notifier import ConfigurationError
 from notifier import Report as Message

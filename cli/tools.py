@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 from cyclopts import App
 
-from cli import fail
-from deploys.builds import ReleaseError
+from cli.builds import report_build
 from deploys.tools.build import build as built
 from deploys.tools.release import read_release
 
@@ -20,10 +17,4 @@ def build() -> None:
 
     `outreach apply` does it by itself. Where that runs without a way out, this goes before.
     """
-    try:
-        release = read_release()
-        archive = built(release)
-    except ReleaseError as error:
-        fail(str(error))
-    size = archive.stat().st_size / 1e6
-    sys.stdout.write(f"release {release.version}: {archive} ({size:.1f} MB)\n")
+    report_build("release", read_release, built)

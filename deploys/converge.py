@@ -29,15 +29,13 @@ from pyinfra.api.state import BaseStateCallback, State, StateStage
 from pyinfra.connectors.sshuserclient.client import get_host_keys
 from pyinfra.context import ctx_config, ctx_host, ctx_state
 
-from deploys.base.settings import settings
-from deploys.hostkeys import changed, read_pins
 from deploys.mail.keys import PublicKeys
-from deploys.mail.services import dkim_key
-from deploys.operations.configuration import reason
 from deploys.operations.ledger import ledger
-from deploys.operations.remote import RemoteError, run
 from deploys.site import site
 from inventory import Host
+from inventory.hostkeys import another, unpinned
+from inventory.places import dkim_key
+from inventory.settings import settings
 
 log = logging.getLogger(__name__)
 
@@ -131,42 +129,6 @@ def dkim_public_keys(hosts: Sequence[Host]) -> dict[str, str]:
         return run.public_keys()
 
 
-@dataclass(frozen=True)
-class Reply:
-    """What a host answered to a script.
-
-    Args:
-        text: its standard output; None if there is none.
-        problem: why, on one line.
-        sent: when it was asked, seconds since 1970 by this machine's clock.
-        received: when it had answered.
-    """
-
-    text: str | None
-    problem: str = ""
-    sent: float = 0.0
-    received: float = 0.0
-
-
-def ask(
-    hosts: Sequence[Host], script: str, arguments: Mapping[str, str], stdin: str, timeout: int
-) -> dict[str, Reply]:
-    """Run one script on every host, all at once; one that is silent costs itself alone.
-
-    Args:
-        hosts: whose host keys are pinned already.
-        script: for ``sh``, run as root; ``$1`` is the host's argument.
-        arguments: by the host's name.
-        stdin: what every script reads.
-        timeout: seconds for one host, once it is connected.
-
-    Returns:
-        What each answered, by its name.
-    """
-    with _Run(hosts).connected() as asked:
-        return asked.replies(script, arguments, stdin, timeout)
-
-
 class _Run(BaseStateCallback):
     """One pyinfra state over some hosts, from connection to disconnection."""
 
@@ -237,28 +199,6 @@ class _Run(BaseStateCallback):
 
         self._each(ask, [host for host in self._state.active_hosts if not ledger(host).error])
         return keys
-
-    def replies(
-        self, script: str, arguments: Mapping[str, str], stdin: str, timeout: int
-    ) -> dict[str, Reply]:
-        """Run a script everywhere; what kept a host from answering is its reply."""
-        found = {name: Reply(None, why) for name, why in self._unreachable.items()}
-
-        def question(host: PyinfraHost) -> None:
-            sent = time.time()
-            try:
-                succeeded, lines = run(host, script, arguments[host.name], stdin=stdin, timeout=timeout)
-            except RemoteError as error:
-                found[host.name] = Reply(None, str(error), sent, time.time())
-                return
-            text = "\n".join(lines)
-            problem = "" if succeeded else reason(lines)
-            found[host.name] = Reply(text if succeeded else None, problem, sent, time.time())
-
-        self._each(question, list(self._state.active_hosts))
-        for host in self._state.inventory:
-            found.setdefault(host.name, Reply(None, ledger(host).error or "it stopped answering"))
-        return found
 
     def reports(self, changes: Callable[[PyinfraHost], Sequence[str]]) -> dict[str, HostReport]:
         """One report for each host."""
@@ -331,12 +271,9 @@ def _why_unreachable(error: str, data: Mapping[str, Any]) -> str:
     file = Path(data["ssh_known_hosts_file"])
     address = data["ssh_hostname"]
     if error.startswith("SSH host key error"):
-        text = file.read_text(encoding="utf-8") if file.exists() else ""
-        for pin in read_pins(text):
-            if address in pin.names:
-                return changed(file, pin)
+        return another(file, address)
     if "No host key for" in error:
-        return f"its SSH host key is not pinned in {file}; `outreach apply` pins it at first contact"
+        return unpinned(file)
     if error.startswith("Authentication error"):
         return f"root's login at {address} is refused: is your key among operators.ssh_keys? ({error})"
     return f"no SSH at {address}: {error}"

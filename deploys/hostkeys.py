@@ -16,9 +16,7 @@ from typing import Any
 from paramiko import SSHException, Transport
 
 from inventory import Host
-
-KEY_TYPE = "ssh-ed25519"
-"""The one type that is pinned: every Debian host has it, and OpenSSH prefers it."""
+from inventory.hostkeys import KEY_TYPE, Pin, changed, read_pins
 
 PORT = 22
 _RETRY_SECONDS = 0.5
@@ -47,31 +45,6 @@ class Learned:
     problem: str | None = None
 
 
-@dataclass(frozen=True)
-class Pin:
-    """A line of the file.
-
-    Args:
-        line: its number, from 1.
-        names: host names and addresses it is for.
-        key: the public key, base64.
-    """
-
-    line: int
-    names: frozenset[str]
-    key: str
-
-
-def read_pins(text: str) -> tuple[Pin, ...]:
-    """The pinned keys of a known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"), of our type only."""
-    pins = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        fields = line.split()
-        if len(fields) >= 3 and fields[1] == KEY_TYPE:
-            pins.append(Pin(number, frozenset(fields[0].split(",")), fields[2]))
-    return tuple(pins)
-
-
 def judge(pins: Sequence[Pin], names: Sequence[str], key: str, file: Path) -> Learned:
     """Compare a host's key with the pinned ones for any of its names."""
     for pin in pins:
@@ -79,14 +52,6 @@ def judge(pins: Sequence[Pin], names: Sequence[str], key: str, file: Path) -> Le
             return Learned(Contact.CHANGED, changed(file, pin))
     known = all(any(name in pin.names for pin in pins) for name in names)
     return Learned(Contact.KNOWN if known else Contact.LEARNED)
-
-
-def changed(file: Path, pin: Pin) -> str:
-    """The line that names a key which is not the pinned one, and how to accept it."""
-    return (
-        f"its SSH host key is not the one pinned in {file}:{pin.line}: another machine answers, or it was"
-        f" installed anew; if that is expected, remove line {pin.line} and run again"
-    )
 
 
 def learn(hosts: Sequence[Host], known_hosts: Path, timeout: float = 60.0) -> dict[str, Learned]:

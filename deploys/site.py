@@ -12,7 +12,6 @@ from pyinfra.api.deploy import deploy
 from pyinfra.context import host
 
 from deploys.base import base
-from deploys.base.settings import settings
 from deploys.mail import mail
 from deploys.mail.services import PACKAGES as MAIL_PACKAGES
 from deploys.metrics import metrics
@@ -23,6 +22,7 @@ from deploys.orchestrator import orchestrator, stores
 from deploys.orchestrator.services import packages
 from deploys.tools import python, release_brought, tools
 from deploys.tools.services import PACKAGES as TOOL_PACKAGES
+from inventory.settings import settings
 
 
 @deploy("site")

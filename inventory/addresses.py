@@ -1,11 +1,13 @@
-"""Where the servers are: by the fleet file, else by DNS."""
+"""Where the servers are: by the fleet file, else by their pinned host keys, else by DNS."""
 
 from __future__ import annotations
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from inventory.allocation import Allocation, Server
+from inventory.hostkeys import read_pins
 
 _PARALLEL = 32
 
@@ -22,6 +24,28 @@ def resolve(allocation: Allocation) -> dict[str, str]:
             for server, address in zip(allocation.servers, found, strict=True)
             if address is not None
         }
+
+
+def addresses(allocation: Allocation, known_hosts: Path) -> dict[str, str]:
+    """Where the servers should be: by the fleet file, else by the pinned host keys, else by DNS.
+
+    Not by DNS alone, whose answers are among what is judged.
+
+    Args:
+        allocation: the fleet.
+        known_hosts: the file in which `apply` pins a host's name, address and key.
+    """
+    text = known_hosts.read_text(encoding="utf-8") if known_hosts.exists() else ""
+    pinned = {name: pin.names for pin in read_pins(text) for name in pin.names}
+    found = {
+        server.name: address
+        for server in allocation.servers
+        if server.ipv4 is None
+        for address in pinned.get(server.fqdn, ())
+        if address != server.fqdn
+    }
+    missing = [server for server in allocation.servers if server.name not in found]
+    return {**(resolve(allocation) if missing else {}), **found}
 
 
 def _address(server: Server) -> str | None:

@@ -6,112 +6,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
-
 from inventory import Role
-
-
-class _Fact(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Unit(_Fact):
-    """A systemd unit: its state words (systemd(1)), and whether its own conditions let it start."""
-
-    active: str
-    sub: str = ""
-    enabled: str = ""
-    runnable: bool = True
-
-
-class Disk(_Fact):
-    """A file system. Bytes and inodes; `free` is what others than root may still use."""
-
-    mount: str
-    used: int
-    free: int
-    files_used: int = 0
-    files_free: int = 0
-
-
-class Memory(_Fact):
-    """Bytes in all, and those that programs can still have without swapping."""
-
-    total: int
-    available: int
-
-
-class Queue(_Fact):
-    """Postfix's queue: mails in it, and the age of the oldest in seconds."""
-
-    mails: int
-    oldest: float = 0.0
-
-
-class Updates(_Fact):
-    """Pending packages from Debian's security archive, age of the package lists in seconds, reboot wanted."""
-
-    security: tuple[str, ...]
-    lists_age: float | None = None
-    reboot: bool = False
-
-
-class Clock(_Fact):
-    """What chrony says: its leap status, and seconds the clock is away from true time."""
-
-    leap: str
-    offset: float
-
-
-class Firewall(_Fact):
-    """Our nftables table: whether it is loaded, and whether what no rule lets in is dropped."""
-
-    loaded: bool
-    drops: bool
-
-
-class Certificate(_Fact):
-    """The mail certificate's end (seconds since 1970) and SHA-256 fingerprint, in hexadecimal."""
-
-    not_after: float
-    fingerprint: str
-
-
-class MailNames(_Fact):
-    """The name Postfix gives in HELO, and the address it sends from."""
-
-    helo: str
-    bind: str
-
-
-class Outgoing(_Fact):
-    """What came of dialling a mail server of others as Postfix's user: its greeting, or why there is none."""
-
-    greeting: str = ""
-    problem: str = ""
-
-
-class Release(_Fact):
-    """Our tools on the host: the version it should run, the one it is linked to, and what the API answers."""
-
-    version: str
-    current: str = ""
-    health: int | None = None
-    health_version: str = ""
-    health_problem: str = ""
-
-
-class Backups(_Fact):
-    """What is made of the orchestrator every night; times are seconds since 1970.
-
-    `since` is when it was set up, `pulled` when somebody last had every archive of it elsewhere.
-    """
-
-    archives: int
-    since: float
-    newest: float | None = None
-    size: int = 0
-    pulled: float | None = None
+from status.sections import (
+    Backups,
+    Certificate,
+    Clock,
+    Credentials,
+    Disk,
+    Engine,
+    Fact,
+    Firewall,
+    MailNames,
+    Memory,
+    Nats,
+    Outgoing,
+    Queue,
+    Release,
+    Unit,
+    Updates,
+    Workflow,
+)
 
 
 @dataclass(frozen=True)
@@ -131,7 +45,7 @@ class Greeting:
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
-class HostFacts(_Fact):
+class HostFacts(Fact):
     """What a host says of itself. A section that could not be read is None, with its reason in `errors`.
 
     Args:
@@ -144,6 +58,9 @@ class HostFacts(_Fact):
         keys: base64 public half of the DKIM key on disk, by domain.
         greeting: its mail server, met from itself.
         knocks: whether a TCP connection came about, by `address port`.
+        n8n: why n8n's main process or a worker is not ready, by its name; empty for one that is.
+        nats_certificate: what NATS shows.
+        web_certificate: what Caddy shows for the host's name.
         errors: by section: why it could not be read.
     """
 
@@ -167,6 +84,13 @@ class HostFacts(_Fact):
     knocks: Mapping[str, bool] = {}
     release: Release | None = None
     backups: Backups | None = None
+    nats: Nats | None = None
+    nats_certificate: Certificate | None = None
+    engine: Engine | None = None
+    n8n: Mapping[str, str] | None = None
+    workflows: tuple[Workflow, ...] | None = None
+    credentials: Credentials | None = None
+    web_certificate: Certificate | None = None
     errors: Mapping[str, str] = {}
 
 

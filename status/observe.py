@@ -1,37 +1,40 @@
-"""Hosts asked from inside: one script a host, one round trip, over the connections that `apply` uses."""
+"""Hosts asked from inside: one round trip a host."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
-from deploys.converge import Reply, ask
 from inventory import Host
 from status.facts import HostFacts, Inside
+from status.ssh import Reply, ask, shell
+from status.wire import script
 
-PATIENCE = 60
+PATIENCE = 60.0
 """Seconds for one host's answer, once it is connected; the probe gives up on its own commands before."""
 
-_PROBE = Path(__file__).with_name("probe.py")
 _SCRIPT = """command -v python3 >/dev/null || { echo 'error: python3 is not installed'; exit 1; }
 exec python3 -I - "$1" """
 
+Questions = Mapping[str, Mapping[str, Any]]
+"""What :mod:`status.probe` is to look at, by host."""
 
-def look_inside(hosts: Sequence[Host], questions: Mapping[str, Mapping[str, Any]]) -> dict[str, Inside]:
-    """Ask hosts, all at the same time.
 
-    Args:
-        hosts: as the inventory describes them.
-        questions: what :mod:`status.probe` is to look at, by host.
-    """
-    if not hosts:
-        return {}
-    arguments = {host.name: json.dumps(questions[host.name]) for host in hosts}
-    replies = ask(hosts, _SCRIPT, arguments, _PROBE.read_text(encoding="utf-8"), PATIENCE)
+def look_inside(hosts: Sequence[Host], questions: Questions) -> dict[str, Inside]:
+    """Ask hosts by the probe that is sent along, as who may do anything there."""
+    return _look(hosts, lambda name: shell(_SCRIPT, json.dumps(questions[name])), script())
+
+
+def look_by_their_own(hosts: Sequence[Host], questions: Questions) -> dict[str, Inside]:
+    """Ask hosts by the probe that they have, with a key that may do nothing else there."""
+    return _look(hosts, lambda name: json.dumps(questions[name]), "")
+
+
+def _look(hosts: Sequence[Host], command: Callable[[str], str], stdin: str) -> dict[str, Inside]:
+    replies = ask(hosts, command, stdin, PATIENCE)
     return {name: understood(reply) for name, reply in replies.items()}
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from cryptography import x509
-
-from status.facts import Certificate, Door, Greeting, Outside
-from status.probe import any_certificate, certificate_of, dialogue
+from status.facts import Door, Greeting, Outside
+from status.probe.commands import Unread
+from status.probe.mail import dialogue
+from status.probe.tls import any_certificate, certificate_of, told
+from status.sections import Certificate
 
 SMTP, SUBMISSIONS, IMAPS = 25, 465, 993
 _DOOR_SECONDS = 6.0
@@ -63,7 +63,6 @@ def _certificate(address: str, port: int) -> Certificate | None:
 
 def _read(der: bytes) -> Certificate | None:
     try:
-        end = x509.load_der_x509_certificate(der).not_valid_after_utc
-    except ValueError:  # none, or nonsense
+        return Certificate.model_validate(told(der))
+    except Unread:  # none, or nonsense
         return None
-    return Certificate(not_after=end.timestamp(), fingerprint=hashlib.sha256(der).hexdigest())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from deploys.converge import ask
-from deploys.orchestrator.reports import FOLDER
 from inventory import Host
+from inventory.places import REPORTS
+from status.ssh import ask, shell
 
-PATIENCE = 60
+PATIENCE = 60.0
 """Seconds for the orchestrator, once it is connected."""
 
 # Whole or not at all: its readers come at any time.
@@ -33,7 +33,7 @@ def published(orchestrator: Host | None, text: str) -> str:
     """
     if orchestrator is None:
         return "the orchestrator has no address"
-    reply = ask([orchestrator], SCRIPT, {orchestrator.name: FOLDER}, text, PATIENCE)[orchestrator.name]
+    reply = ask([orchestrator], lambda _: shell(SCRIPT, REPORTS), text, PATIENCE)[orchestrator.name]
     if (reply.text or "").strip() == "published":
         return ""
     return reply.problem or reply.text or "it said nothing"

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deploys.base.settings import Settings, settings
-from deploys.hostkeys import read_pins
-from deploys.mail.mailboxes import REPORTS, ROLES, mailboxes
-from deploys.mail.services import CERTIFICATE, dkim_key
 from inventory import Allocation, Host, Role, Server, hosts
-from inventory.addresses import resolve
+from inventory.addresses import addresses
+from inventory.mailboxes import REPORTS, ROLES, mailboxes
+from inventory.places import CERTIFICATE, dkim_key
+from inventory.settings import Settings, settings
 from status.blocklists import BlockList
 from status.checks import CHECKS, blocklists, doors, fleet, services
 from status.facts import HostNames, Inside, Outside, Subject
@@ -69,28 +68,6 @@ class Place:
     def settings(self) -> Settings | None:
         """As its deploys see it."""
         return settings(self.host.data) if self.host else None
-
-
-def addresses(allocation: Allocation, known_hosts: Path) -> dict[str, str]:
-    """Where the servers should be: by the fleet file, else by the pinned host keys, else by DNS.
-
-    Not by DNS alone, whose answers are among what is judged.
-
-    Args:
-        allocation: the fleet.
-        known_hosts: the file in which `apply` pins a host's name, address and key.
-    """
-    text = known_hosts.read_text(encoding="utf-8") if known_hosts.exists() else ""
-    pinned = {name: pin.names for pin in read_pins(text) for name in pin.names}
-    found = {
-        server.name: address
-        for server in allocation.servers
-        if server.ipv4 is None
-        for address in pinned.get(server.fqdn, ())
-        if address != server.fqdn
-    }
-    missing = [server for server in allocation.servers if server.name not in found]
-    return {**(resolve(allocation) if missing else {}), **found}
 
 
 def places(
@@ -209,6 +186,7 @@ class Survey:
                 "recipients": recipients(current),
                 "outgoing": list(dialled),
                 "knocks": plan.get(place.server.name, []),
+                "hub": _hub(current),
             }
             for place in self._seen
             if (current := place.settings)
@@ -275,6 +253,15 @@ class Survey:
         first = self._allocation.nodes[0].fqdn
         yield from fleet.reports(infra, first, self._questions.ask(infra, "MX"))
         yield from fleet.releases(subjects)
+        yield from fleet.workers(subjects)
+
+
+def _hub(current: Settings) -> dict[str, Any] | None:
+    """What the probe is to know of the orchestrator; None on a node."""
+    if current.orchestrator is None:
+        return None
+    workers = current.orchestrator.n8n_workers if "n8n" in current.orchestrator.services else 0
+    return {"name": current.fqdn, "address": current.ipv4, "n8n_workers": workers}
 
 
 def strangers(address: str | None, told: Mapping[str, Inside]) -> dict[int, bool]:

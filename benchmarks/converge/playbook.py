@@ -16,12 +16,12 @@ from typing import Any
 import yaml
 
 from deploys.base import services as base
-from deploys.base.settings import Settings, settings
 from deploys.mail.services import PACKAGES as MAIL_PACKAGES
 from deploys.mail.services import Passwords, mail_services
 from deploys.operations.births import Birth
 from deploys.operations.configuration import Service
 from inventory import Host
+from inventory.settings import Settings, settings
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """`python -m benchmarks.engine WHAT...`, as root.
 
     accept   1,000,000 addresses into PostgreSQL: seconds, and what the accepting process grows by
+    upload   the same over HTTP, with POST /jobs to the service as the orchestrator has it
     scale    20,000 addresses over 1, 2 and 3 nodes in turns: how many times as fast
     faults   20,000 addresses over 3 nodes with one killed, one cut off from the network for 60 s, NATS and
              PostgreSQL killed in mid-job: verdicts an address
@@ -27,12 +28,14 @@ from benchmarks.engine.crowd import crowd
 from benchmarks.engine.faults import faults
 from benchmarks.engine.scale import scale
 from benchmarks.engine.size import size
+from benchmarks.engine.upload import upload
 
 
 def main() -> None:
     """Run what is named, or everything."""
     parts: dict[str, Callable[[Path], dict[str, Any]]] = {
         "accept": accept,
+        "upload": upload,
         "scale": scale,
         "faults": faults,
         "size": size,

@@ -7,9 +7,9 @@ from functools import partial
 from pyinfra.api.deploy import deploy
 
 from deploys.base import services
-from deploys.base.settings import Settings
 from deploys.operations.packages import installed
 from deploys.operations.service import configure
+from inventory.settings import Settings
 
 
 @deploy("base")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
-from deploys.base.settings import Settings
 from deploys.operations.configuration import File, Observed, Service
 from deploys.operations.render import render
+from inventory.places import API_PORT
+from inventory.settings import Settings
 
 PACKAGES = (
     "ca-certificates",
@@ -18,8 +19,6 @@ PACKAGES = (
     "unbound",
     "unbound-host",
 )
-API_PORT = 8025
-"""Where a node's REST service listens, for the orchestrator alone."""
 EXPORTER_PORT = 9100
 """Where a host's figures are, for the orchestrator alone."""
 MAIL_PORTS = (465, 587, 993)

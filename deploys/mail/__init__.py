@@ -6,11 +6,11 @@ from functools import cache
 
 from pyinfra.api.deploy import deploy
 
-from deploys.base.settings import Settings
 from deploys.mail.services import mail_services
 from deploys.operations.births import born
 from deploys.operations.service import configure
 from deploys.secrets import account_password, password_hash, root_secret
+from inventory.settings import Settings
 
 
 class _Derived:

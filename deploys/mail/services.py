@@ -6,18 +6,14 @@ import base64
 from dataclasses import dataclass
 from typing import Protocol
 
-from deploys.base.settings import Settings
-from deploys.mail.mailboxes import Mailboxes, mailboxes
 from deploys.operations.births import Birth
 from deploys.operations.configuration import File, Service
 from deploys.operations.render import render
+from inventory.mailboxes import Mailboxes, mailboxes
+from inventory.places import CERTIFICATE, DKIM_KEYS, dkim_key
+from inventory.settings import Settings
 
 PACKAGES = ("dovecot-core", "dovecot-imapd", "dovecot-lmtpd", "postfix", "rspamd")
-KEY_FOLDER = "/var/lib/rspamd/dkim"
-CERTIFICATE = "/etc/outreach/tls/mail.pem"
-"""Key, then chain, in one file: they change together. An ACME client may replace it at any time (write beside
-it, rename, reload postfix and dovecot); a deploy makes it only when there is none."""
-
 _CERTIFICATE_DAYS = 3650  # self-signed: opportunistic TLS encrypts with it and nobody verifies it
 
 
@@ -71,11 +67,6 @@ def users() -> Service:
     )
 
 
-def dkim_key(domain: str, selector: str) -> str:
-    """Where a domain's private DKIM key lies on its node."""
-    return f"{KEY_FOLDER}/{domain}.{selector}.key"
-
-
 def births(host: Settings) -> tuple[Birth, ...]:
     """The node's certificate and one DKIM key a domain (RSA: RFC 8301 section 3.2 asks for 2048 bits)."""
     certificate = (
@@ -101,7 +92,7 @@ def rspamd(host: Settings) -> Service:
     """The signing milter: signs as the login's domain, or refuses."""
     restart = render("rspamd/restart.sh")
     unit = File("/etc/systemd/system/rspamd.service.d/outreach.conf", render("rspamd/unit.conf"))
-    keys = render("rspamd/keys.map", domains=host.domains, key_folder=KEY_FOLDER)
+    keys = render("rspamd/keys.map", domains=host.domains, key_folder=DKIM_KEYS)
     return Service(
         name="rspamd",
         files=(

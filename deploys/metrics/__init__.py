@@ -5,12 +5,12 @@ from __future__ import annotations
 from pyinfra.api.deploy import deploy
 from pyinfra.context import host
 
-from deploys.base.settings import Settings
 from deploys.metrics.disk import DiskGib
 from deploys.metrics.services import MetricServices, metric_services
 from deploys.operations.service import configure
+from deploys.telegram import telegram
 from deploys.tools import Derived
-from deploys.tools.telegram import telegram
+from inventory.settings import Settings
 
 
 @deploy("metrics")

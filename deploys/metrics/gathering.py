@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from deploys.base.services import API_PORT, EXPORTER_PORT
-from deploys.base.settings import Settings
+from deploys.base.services import EXPORTER_PORT
 from deploys.metrics.jobs import Job, Target, scrape_configs
 from deploys.operations.configuration import File, Service
 from deploys.operations.render import render
 from deploys.pki import Trust
-from deploys.tools.telegram import Telegram
+from deploys.telegram import Telegram
+from inventory.places import API_PORT
+from inventory.settings import Settings
 from notifier import ConfigurationError
 
 PACKAGES = ("prometheus", "prometheus-alertmanager")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deploys.base.services import EXPORTER_PORT, WEB_PORT
-from deploys.base.settings import Settings
 from deploys.metrics import gathering
 from deploys.metrics.gathering import Secrets
 from deploys.operations.configuration import File, Service
 from deploys.operations.render import render
-from deploys.tools.telegram import Telegram
+from deploys.telegram import Telegram
+from inventory.settings import Settings
 
 COUNTERS = "/run/outreach-metrics"
 CERTIFICATES = "/run/outreach-certificates"

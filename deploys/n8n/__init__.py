@@ -7,7 +7,6 @@ from functools import cache
 
 from pyinfra.api.deploy import deploy
 
-from deploys.base.settings import Settings
 from deploys.n8n.install import delivery
 from deploys.n8n.publishing import published
 from deploys.n8n.release import N8nRelease, read_release
@@ -18,6 +17,7 @@ from deploys.operations.service import configure
 from deploys.orchestrator.credentials import Credentials
 from deploys.secrets import caller_key, root_secret
 from deploys.workflows import Workflow, load
+from inventory.settings import Settings
 
 
 @cache

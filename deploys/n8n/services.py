@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from deploys.base.settings import Settings
 from deploys.n8n.install import ROOT
 from deploys.n8n.owner import ACCOUNT, owner_address
 from deploys.operations.configuration import File, Service
 from deploys.operations.render import render
 from deploys.orchestrator import postgresql, valkey
 from deploys.orchestrator.credentials import Credentials
+from inventory.settings import Settings
 
 PACKAGES = ("caddy", "zstd")
 UNIT = "n8n"

@@ -22,6 +22,32 @@ from deploys.operations.remote import RemoteError, copy, run
 _AGAIN = "run it again, it goes on where it stopped"
 _INSTALL_SECONDS = 900
 
+_PREPARE = """set -eu
+umask 022
+mkdir -p {root}/.work
+{require}
+free=$(df -Pm {root} | awk 'NR == 2 {{ print $4 }}')
+[ "$free" -ge {room} ] ||
+    {{ echo "error: {root} has $free MiB free, an installation needs {room}: no space left"; exit 1; }}
+if echo "$1  {root}/.work/release.tar" | sha256sum --check --status 2>/dev/null; then echo there; fi
+"""
+
+# With version and SHA-256 of the archive. Whoever installs at the same time waits, and finds it done.
+_INSTALL = """set -u
+umask 022
+export LC_ALL=C
+trap '' HUP PIPE
+mkdir -p /run/outreach
+exec 9>/run/outreach/{lock}
+flock -w 600 9 || {{ echo 'error: another operator is installing {what} here'; exit 1; }}
+cd {root} || exit 1
+[ ! -d "$1" ] || exit 0
+echo "$2  .work/release.tar" | sha256sum --check --status ||
+    {{ echo 'error: the archive came damaged'; exit 1; }}
+{unpack}
+rm -rf .work
+"""
+
 
 @dataclass(frozen=True)
 class Delivery:
@@ -32,18 +58,32 @@ class Delivery:
         root: folder on the host whose folders are releases, by version.
         version: name of the folder.
         build: gives the archive, made on this machine unless it is there; raises ReleaseError.
-        prepare: shell with the archive's SHA-256 as ``$1``, which prints "there" where
-            `root`/.work/release.tar has it.
-        install: shell with version and SHA-256; makes the folder of `root`/.work/release.tar, whole or not
-            at all.
+        room: MiB that an installation takes at most, before it drops what it was made from.
+        lock: name of the file in ``/run/outreach`` that is held meanwhile.
+        unpack: shell that stands in `root`, with the version as ``$1``; makes the folder of that name of
+            ``.work/release.tar``, whole or not at all. Where it cannot, it says so and exits with 1.
+        require: shell that says what is wrong with the host, and exits with 1, before anything is sent.
     """
 
     what: str
     root: str
     version: str
     build: Callable[[], Path] = field(repr=False)
-    prepare: str = field(repr=False)
-    install: str = field(repr=False)
+    room: int
+    lock: str
+    unpack: str = field(repr=False)
+    require: str = field(default=":", repr=False)
+
+    def script(self, text: str) -> str:
+        """A step's shell text, for this release."""
+        return text.format(
+            root=self.root,
+            what=self.what,
+            room=self.room,
+            lock=self.lock,
+            unpack=self.unpack.strip(),
+            require=self.require.strip(),
+        )
 
 
 class Releases(FactBase[list[str]]):
@@ -98,10 +138,12 @@ def _install(host: Host, delivery: Delivery) -> str | None:
     """Copy the archive over, unless it is there, and install from it; what went wrong, if anything."""
     archive = delivery.build()
     expected = digest(archive)
-    prepared, said = run(host, delivery.prepare, expected)
+    prepared, said = run(host, delivery.script(_PREPARE), expected)
     if not prepared:
         return reason(said)
     if said[-1:] != ["there"]:
         copy(host, archive, f"{delivery.root}/.work/release.tar")
-    installed, said = run(host, delivery.install, delivery.version, expected, timeout=_INSTALL_SECONDS)
+    installed, said = run(
+        host, delivery.script(_INSTALL), delivery.version, expected, timeout=_INSTALL_SECONDS
+    )
     return None if installed else reason(said)

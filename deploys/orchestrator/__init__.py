@@ -6,7 +6,6 @@ from pyinfra.api.deploy import deploy
 from pyinfra.context import host
 
 from deploys import pki
-from deploys.base.settings import Settings
 from deploys.operations.configuration import Service
 from deploys.operations.service import configure
 from deploys.orchestrator.backups import backups
@@ -14,7 +13,8 @@ from deploys.orchestrator.credentials import Credentials
 from deploys.orchestrator.memory import MemoryGib
 from deploys.orchestrator.services import OrchestratorServices, orchestrator_services
 from deploys.secrets import root_secret
-from deploys.tools.telegram import telegram
+from deploys.telegram import telegram
+from inventory.settings import Settings
 
 
 @deploy("stores")

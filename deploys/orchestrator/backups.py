@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from deploys.base.settings import Settings
 from deploys.operations.configuration import File, Service
 from deploys.operations.render import render
 from deploys.orchestrator.credentials import Credentials
 from deploys.orchestrator.postgresql import DATABASES, account
 from deploys.secrets import fingerprint
 from deploys.tools.services import STATE
+from inventory.settings import Settings
 
 FOLDER = "/var/lib/outreach-backup"
 """Where the archives lie."""

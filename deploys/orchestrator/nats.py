@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from deploys.base.settings import Settings
 from deploys.operations.configuration import File, Service
 from deploys.operations.render import render
 from deploys.orchestrator.credentials import Credentials
 from deploys.pki import Trust
 from engine.subjects import Server, accounts_part, server_part
+from inventory.settings import Settings
 
 PACKAGES = ("nats-server",)
 UNIT = "nats-server"

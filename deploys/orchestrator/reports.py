@@ -12,9 +12,8 @@ from costs.pricebook import PriceBook
 from deploys.operations.configuration import File, Service
 from inventory import allocate
 from inventory.model import Fleet
+from inventory.places import REPORTS
 
-FOLDER = "/var/lib/outreach-reports"
-"""Where the service reads them, `NAME.json` each; root writes."""
 _COSTS = "/etc/outreach/costs.json"
 
 
@@ -29,11 +28,11 @@ def reports(fleet: Fleet) -> Service:
     """
     found = budget(Holdings.of(allocate(fleet)), PriceBook.load(fleet.prices))
     # A copy, whose time is when it was written; the time of a file below /etc is the archive's.
-    put = f"install -d -m 755 {FOLDER}\ninstall -m 644 {_COSTS} {FOLDER}/costs.json"
+    put = f"install -d -m 755 {REPORTS}\ninstall -m 644 {_COSTS} {REPORTS}/costs.json"
     return Service(
         name="reports",
         files=(File(_COSTS, found.model_dump_json(indent=1) + "\n"),),
         reload=put,
         restart=put,
-        health=f"cmp -s {_COSTS} {FOLDER}/costs.json",
+        health=f"cmp -s {_COSTS} {REPORTS}/costs.json",
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deploys.base.settings import Settings
 from deploys.operations.configuration import Service
 from deploys.orchestrator import nats, postgresql, reports, valkey
 from deploys.orchestrator.credentials import Credentials
 from deploys.pki import Trust
+from inventory.settings import Settings
 
 
 @dataclass(frozen=True)

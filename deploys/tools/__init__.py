@@ -8,16 +8,16 @@ from functools import cache
 from pyinfra.api.deploy import deploy
 
 from deploys import pki
-from deploys.base.settings import Settings
 from deploys.operations.delivery import delivered
 from deploys.operations.service import configure
 from deploys.orchestrator.credentials import Credentials
 from deploys.orchestrator.postgresql import account
 from deploys.secrets import api_key, caller_key, root_secret
+from deploys.telegram import telegram
 from deploys.tools.install import ROOT, delivery
 from deploys.tools.release import Release, read_release
 from deploys.tools.services import tool_services
-from deploys.tools.telegram import telegram
+from inventory.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -12,31 +12,15 @@ ROOT = "/opt/outreach"
 _ROOM = 250
 """MiB that an installation takes at most, before it drops what it was made from."""
 
-_PREPARE = f"""set -eu
-umask 022
-mkdir -p {ROOT}/.work
+_REQUIRE = f"""
 python3 -c 'import sys; sys.exit(sys.version_info[:2] != {PYTHON})' ||
     {{ echo 'error: python3 is not {PYTHON[0]}.{PYTHON[1]}, which releases are made for'; exit 1; }}
-free=$(df -Pm {ROOT} | awk 'NR == 2 {{ print $4 }}')
-[ "$free" -ge {_ROOM} ] ||
-    {{ echo "error: {ROOT} has $free MiB free, an installation needs {_ROOM}: no space left"; exit 1; }}
-if echo "$1  {ROOT}/.work/release.tar" | sha256sum --check --status 2>/dev/null; then echo there; fi
 """
 
 # The release is made under its final path, which a venv's scripts and compiled files carry in them, without
 # being there yet: in a mount namespace of its own, where /opt/outreach is /opt/outreach/.work. It gets its
 # name by one rename once it is whole and on the disk.
-_INSTALL = f"""set -u
-umask 022
-export LC_ALL=C
-trap '' HUP PIPE
-mkdir -p /run/outreach
-exec 9>/run/outreach/lock
-flock -w 300 9 || {{ echo 'error: another operator is changing this host'; exit 1; }}
-cd {ROOT} || exit 1
-[ ! -d "$1" ] || exit 0
-echo "$2  .work/release.tar" | sha256sum --check --status ||
-    {{ echo 'error: the archive came damaged'; exit 1; }}
+_UNPACK = f"""
 drop() {{ find .work -mindepth 1 -maxdepth 1 ! -name release.tar -exec rm -rf {{}} +; }}
 drop
 {{
@@ -52,10 +36,9 @@ drop
             "$python" -m compileall -q -j0 "{ROOT}/$1/lib"
         ' sh "$1" && sync -f .work && mv -T ".work/$1" "$1"
 }} >/run/outreach/release.log 2>&1 9>&- || {{ tail -n 30 /run/outreach/release.log; drop; exit 1; }}
-rm -rf .work
 """
 
 
 def delivery(release: Release) -> Delivery:
     """How a release gets onto a host."""
-    return Delivery("tools", ROOT, release.version, partial(build, release), _PREPARE, _INSTALL)
+    return Delivery("tools", ROOT, release.version, partial(build, release), _ROOM, "lock", _UNPACK, _REQUIRE)

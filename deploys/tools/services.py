@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from deploys.base.services import API_PORT as PORT
-from deploys.base.settings import Settings
 from deploys.operations.configuration import File, Service
 from deploys.operations.render import render
 from deploys.orchestrator.nats import url as nats_url
-from deploys.orchestrator.reports import FOLDER as REPORTS
 from deploys.pki import Trust
-from deploys.tools.telegram import Telegram
+from deploys.telegram import Telegram
+from inventory.places import API_PORT as PORT
+from inventory.places import REPORTS
+from inventory.settings import Settings
 
 PACKAGES = ("python3",)
 STATE = "/var/lib/outreach-api"

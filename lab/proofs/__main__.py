@@ -29,6 +29,7 @@ from lab.proofs import (
     run_proofs,
     status,
     tools,
+    upgrade,
 )
 from lab.proofs import dns as dns_proofs
 from lab.proofs.scene import Mailbox, Scene
@@ -80,6 +81,7 @@ N8N = [
     Proof("200 leads come back validated, the right ones", n8n.leads_come_back_validated, alone=True),
     Proof("the daily digest reaches the team", n8n.digest_reaches_the_team),
     Proof("a workflow that fails is told of", n8n.failure_reaches_the_team),
+    Proof("an n8n that spoils its database is taken back", upgrade.broken_n8n_rolls_back, alone=True),
 ]
 """Tried where the fleet file asks for n8n."""
 

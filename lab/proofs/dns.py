@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dns.resolver
 
-from deploys.mail.services import dkim_key
+from inventory.places import dkim_key
 from lab.proofs.scene import Disproved, Scene
 
 

@@ -42,7 +42,7 @@ def main() -> None:
 
 def break_release(checkout: Path, into: Path) -> None:
     """Copy a checkout, changed in one thing: its service ends as soon as it is to serve."""
-    shutil.copytree(checkout, into, ignore=_LEFT_OUT, dirs_exist_ok=True)
+    copy_checkout(checkout, into)
     project = into / "pyproject.toml"
     text = project.read_text("utf-8")
     entry = _ENTRY.search(text)
@@ -53,6 +53,11 @@ def break_release(checkout: Path, into: Path) -> None:
     (into / "api/broken.py").write_text(broken, "utf-8")
 
 
+def copy_checkout(checkout: Path, into: Path) -> None:
+    """Copy of a checkout what `outreach apply` needs."""
+    shutil.copytree(checkout, into, ignore=_LEFT_OUT, dirs_exist_ok=True)
+
+
 def broken_release_rolls_back(scene: Scene) -> str:
     """A release whose service dies at start is pushed to a node that is asked all the time: no call fails."""
     label = Scene.label(next(iter(scene.nodes)))
@@ -60,7 +65,7 @@ def broken_release_rolls_back(scene: Scene) -> str:
     with tempfile.TemporaryDirectory() as folder:
         break_release(CHECKOUT, Path(folder))
         with _asked_meanwhile(scene, label) as watch:
-            pushed = _outreach(scene, Path(folder), "apply", "--only", "nodes", "--limit", label, "--yes")
+            pushed = outreach(scene, Path(folder), "apply", "--only", "nodes", "--limit", label, "--yes")
     seen = watch.result()
     if pushed.returncode != 1:
         raise Disproved(f"the apply that pushed it ended with {pushed.returncode}: {pushed.stderr[-300:]}")
@@ -74,7 +79,7 @@ def broken_release_rolls_back(scene: Scene) -> str:
     wait_until(
         lambda: any(_FAILED.match(text) for text in chat(scene) - told), "word of it in the team's chat"
     )
-    planned = _outreach(scene, CHECKOUT, "plan")
+    planned = outreach(scene, CHECKOUT, "plan")
     if planned.returncode != _NOTHING_TO_DO:
         raise Disproved(f"the next plan is not empty: {planned.stdout[-300:]} {planned.stderr[-300:]}")
     return (
@@ -97,7 +102,7 @@ def _asked_meanwhile(scene: Scene, node: str) -> Iterator[Future[dict[str, Any]]
     scene.run(scene.orchestrator, ["rm", stop])
 
 
-def _outreach(scene: Scene, checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def outreach(scene: Scene, checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the command of a checkout, as an operator does who works there."""
     return subprocess.run(
         [sys.executable, "-c", "from cli import main; main()", *words, "--fleet", str(scene.fleet)],

@@ -9,7 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from status.checks import backups, blocklists, doors, machine, names, reach, senders, services, smtp, tools
+from status.checks import (
+    backups,
+    blocklists,
+    certificates,
+    doors,
+    engine,
+    machine,
+    n8n,
+    names,
+    reach,
+    senders,
+    services,
+    smtp,
+    tools,
+)
 from status.facts import Subject
 from status.finding import Finding
 
@@ -35,7 +49,8 @@ CHECKS: tuple[Check, ...] = (
     senders.mx,
     smtp.dialogue,
     smtp.mailboxes,
-    smtp.certificates,
+    certificates.of_mail,
+    certificates.of_the_hub,
     machine.disk,
     machine.memory,
     machine.queue,
@@ -43,6 +58,11 @@ CHECKS: tuple[Check, ...] = (
     machine.clock,
     tools.release,
     backups.backups,
+    engine.streams,
+    engine.coordinator,
+    n8n.processes,
+    n8n.credentials,
+    n8n.workflows,
 )
 """Every check of a host but block lists, which know of other things too: see :mod:`status.survey`."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from status.checks.judge import recommended, required, span, unread
-from status.facts import Backups, Subject
+from status.facts import Subject
 from status.finding import Finding
+from status.sections import Backups
 
 OLD, LOST = 26 * 3600.0, 50 * 3600.0
 """Seconds: a night was missed, or two."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from status.checks.judge import Judge
+from status.checks.judge import Judge, recommended, span
 from status.facts import Answer, Subject
 from status.finding import Finding, Weight
+
+SILENT = 60.0
+"""Seconds. A node says every 5 s that it is there, and after 30 s the coordinator counts it no more."""
 
 
 def reports(infra: str, first: str, mx: Answer) -> Iterator[Finding]:
@@ -49,3 +52,26 @@ def releases(subjects: Sequence[Subject]) -> Iterator[Finding]:
         yield judge.warning(says, "`outreach apply` brings all to one version.")
     else:
         yield judge.ok(f"{count} hosts run {usual}")
+
+
+def workers(subjects: Sequence[Subject]) -> Iterator[Finding]:
+    """Every node that can be asked is heard by the coordinator, of which it gets its work.
+
+    They are findings of the orchestrator, which tells them. Where no coordinator is at work nobody listens.
+    """
+    hub = next((subject for subject in subjects if not subject.sends_mail), None)
+    engine = hub.inside.facts.engine if hub and hub.inside.facts else None
+    if hub is None or engine is None or engine.at_work is None:
+        return
+    judge = recommended(hub, "worker")
+    for subject in subjects:
+        if not subject.sends_mail or subject.inside.facts is None:
+            continue
+        silent = engine.nodes.get(subject.host)
+        if silent is not None and silent <= SILENT:
+            yield judge.ok(f"heard {span(silent)} ago", subject.host)
+        elif engine.at_work <= SILENT:
+            yield judge.ok("not heard yet: the coordinator has just begun", subject.host)
+        else:
+            says = f"not heard for {span(silent)}" if silent is not None else "never heard"
+            yield judge.failed(says, f"See `journalctl -u outreach-api` on {subject.host}.", subject.host)

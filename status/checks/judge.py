@@ -55,12 +55,23 @@ def recommended(subject: Subject, check: str) -> Judge:
     return Judge(subject.host, check, Weight.RECOMMENDED)
 
 
-def unread(subject: Subject, section: str, judge: Judge) -> list[Finding]:
-    """The finding for a section that a host could not read; none where it need not have it."""
+def unread(subject: Subject, section: str, judge: Judge, about: str = "", *, of: str = "") -> list[Finding]:
+    """The finding for a section that a host could not read; none where it need not have it.
+
+    Args:
+        subject: the host.
+        section: of its facts.
+        judge: of the check.
+        about: what the finding is about.
+        of: the unit that was asked; none is made where it does not run, which is said once, by `service`.
+    """
     facts = subject.inside.facts
     if facts is None or section not in facts.errors:
         return []
-    return [judge.unknown(f"could not be read: {facts.errors[section]}", "Log in and try by hand.")]
+    asked = (facts.units or {}).get(of)
+    if asked is not None and asked.active != "active":
+        return []
+    return [judge.unknown(f"could not be read: {facts.errors[section]}", "Log in and try by hand.", about)]
 
 
 def span(seconds: float) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from status.checks.judge import recommended, required, span, unread
-from status.facts import Clock, Subject
+from status.facts import Subject
 from status.finding import Finding
+from status.sections import Clock
 
 DISK_WARNING, DISK_FAILED = 0.30, 0.15
 MEMORY_WARNING, MEMORY_FAILED = 0.20, 0.10

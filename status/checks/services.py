@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterator
 
 from inventory import Role
 from status.checks.judge import recommended, required, unread
-from status.facts import Subject, Unit
+from status.facts import Subject
 from status.finding import Finding
+from status.sections import Unit
 
 BASE = ("ssh", "nftables", "chrony", "apt-daily-upgrade.timer", "unbound", "prometheus-node-exporter")
 MAIL = ("rspamd", "dovecot", "postfix")

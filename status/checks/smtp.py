@@ -1,16 +1,12 @@
-"""The mail server as others meet it on port 25, and the certificates it shows."""
+"""The mail server as others meet it on port 25."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from status.checks.judge import recommended, required, span, unread
+from status.checks.judge import required
 from status.facts import Subject
 from status.finding import Finding
-
-CERTIFICATE_WARNING = 21 * 86_400.0
-CERTIFICATE_FAILED = 7 * 86_400.0
-"""Seconds left. An ACME client renews a month before the end; with three weeks left it has failed."""
 
 
 def dialogue(subject: Subject) -> Iterator[Finding]:
@@ -45,35 +41,3 @@ def mailboxes(subject: Subject) -> Iterator[Finding]:
         )
     else:
         yield judge.ok(f"{len(subject.recipients)} addresses accepted")
-
-
-def certificates(subject: Subject) -> Iterator[Finding]:
-    """The certificate lasts, and is the one that the ports show."""
-    judge, facts = required(subject, "certificate"), subject.inside.facts
-    yield from unread(subject, "certificate", judge)
-    known = facts.certificate if facts else None
-    ends = [shown.not_after for shown in subject.outside.certificates.values()]
-    ends += [known.not_after] if known else []
-    if not ends:
-        return
-    left = min(ends) - subject.inside.received
-    if left <= 0:
-        yield judge.failed(f"ended {span(-left)} ago", "Renew it: docs/going-live.md.")
-    elif left < CERTIFICATE_FAILED:
-        yield judge.failed(f"ends in {span(left)}", "Renew it now.")
-    elif left < CERTIFICATE_WARNING:
-        yield judge.warning(f"ends in {span(left)}", "It should have been renewed by now.")
-    else:
-        yield judge.ok(f"ends in {span(left)}")
-    others = [
-        str(port)
-        for port, shown in subject.outside.certificates.items()
-        if known and shown.fingerprint != known.fingerprint
-    ]
-    if others:
-        yield recommended(subject, "certificate shown").warning(
-            f"port {', '.join(others)} shows another certificate than the one on disk",
-            "`systemctl reload postfix dovecot` there.",
-        )
-    elif known and subject.outside.certificates:
-        yield recommended(subject, "certificate shown").ok("the one on disk")

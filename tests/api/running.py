@@ -109,11 +109,11 @@ class Running:
         process.send_signal(number)
         return process.wait(60)
 
-    def client(self, key: str | None = None, **options: Any) -> httpx.Client:
+    def client(self, key: str | None = None, *, timeout: float = 30, **options: Any) -> httpx.Client:
         """A caller with a key; its own if none is given, none if empty."""
         key = self.key if key is None else key
         headers = {"X-API-Key": key} if key else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False, **options)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=timeout, trust_env=False, **options)
 
     def connect(self) -> socket.socket:
         """A bare connection."""

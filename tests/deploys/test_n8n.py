@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from deploys.base.settings import Settings
 from deploys.builds import ReleaseError, alone
 from deploys.n8n import build as building
 from deploys.n8n.release import FOLDER, N8nRelease, read_release
@@ -17,6 +16,7 @@ from deploys.n8n.sheet import SheetError, sheet_header
 from deploys.operations.configuration import File, Service
 from deploys.orchestrator.credentials import Credentials
 from deploys.workflows import load
+from inventory.settings import Settings
 from tests.deploys.nodes.samples import node
 
 CREDENTIALS = Credentials(b"0123456789abcdef" * 4)

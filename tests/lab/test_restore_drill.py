@@ -13,6 +13,10 @@ from pathlib import Path
 import pyrage
 import pytest
 
+from deploys.n8n.build import build as build_n8n
+from deploys.n8n.release import read_release as read_n8n_release
+from deploys.n8n.services import WEBHOOK_HEADER, webhook_key
+from deploys.secrets import root_secret
 from deploys.tools.build import build
 from deploys.tools.release import read_release
 from lab import Lab
@@ -25,7 +29,7 @@ name: drill
 infra_domain: infra.example
 sender: {{legal_name: Drill GmbH, postal_address: "Musterweg 1, 10115 Berlin"}}
 operators: {{addresses: [198.18.0.1/32]}}
-orchestrator: {{name: hub}}
+orchestrator: {{name: hub, services: [n8n]}}
 nodes: [{{name: n1}}]
 domains: [alpha.example]
 accounts: {{per_domain: 1, names: [Anna Berg]}}
@@ -89,6 +93,7 @@ def drill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
     """The fleet after its first apply, with a row in each database."""
     folder = tmp_path_factory.mktemp("drill")
     build(read_release())  # here: operators of the lab have no way out to a package index
+    build_n8n(read_n8n_release())
     lab = Lab(folder / "lab")
     lab.up()
     try:
@@ -153,10 +158,19 @@ def test_the_orchestrator_is_lost_and_comes_back_with_all_it_knew(drill: Drill) 
     assert "restored postgresql/n8n" in said
     for database in ("engine", "n8n"):
         assert drill.sql(database, "SELECT word FROM drill") == "precious"
+    ask_for_the_digest(drill)
     applied = json.loads(drill.outreach("apply", "--yes", "--json"))
     assert applied["plan"]["summary"]["create"] == applied["plan"]["summary"]["update"] == 0
     assert drill.hub("systemctl is-system-running || systemctl --failed --no-legend") in ("running", "")
     drill.outreach("backup", "--identity", str(drill.identity))
+
+
+def ask_for_the_digest(drill: Drill) -> None:
+    """A workflow of the restored n8n runs, and reads the credentials that it was restored with."""
+    key = webhook_key(root_secret(drill.env))
+    before = drill.chat().count("Fleet digest, ")
+    drill.hub(f"curl -sSf -X POST -H '{WEBHOOK_HEADER}: {key}' http://127.0.0.1:5678/webhook/digest")
+    wait_for(lambda: drill.chat().count("Fleet digest, ") > before)
 
 
 def destroy_the_orchestrator(drill: Drill) -> None:

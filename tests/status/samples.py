@@ -13,7 +13,6 @@ import dns.rrset
 from inventory import Role
 from status.facts import (
     Answer,
-    Certificate,
     DomainNames,
     Door,
     Greeting,
@@ -26,6 +25,7 @@ from status.facts import (
 )
 from status.finding import Finding, Level
 from status.questions import Questions
+from status.sections import Certificate
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
@@ -34,6 +34,9 @@ KEY = "MIIBIjANBgkq"
 DKIM = f"v=DKIM1; k=rsa; p={KEY}"
 DMARC = "v=DMARC1; p=none; rua=mailto:dmarc-reports@infra.example"
 PORTS = (25, 22, 465, 587, 993)
+OK, WARNING, FAILED, UNKNOWN = Level.OK, Level.WARNING, Level.FAILED, Level.UNKNOWN
+HUB: dict[str, Any] = {"role": Role.ORCHESTRATOR, "host": "hub", "selectors": {}, "recipients": ()}
+"""What makes of the node an orchestrator."""
 
 
 def facts(**over: Any) -> HostFacts:

@@ -169,7 +169,7 @@ def test_the_page_has_every_check() -> None:
     root = Path(__file__).parents[2]
     page = (root / "docs/status.md").read_text()
     source = "\n".join(path.read_text() for path in (root / "status/checks").glob("*.py"))
-    names = set(re.findall(r'\(subject, "([a-z ]+)"\)|Judge\((?:host|""), "([a-z ]+)"', source))
+    names = set(re.findall(r'\((?:subject|hub), "([a-z0-9 ]+)"\)|Judge\((?:host|""), "([a-z ]+)"', source))
     found = {name for pair in names for name in pair if name}
     assert len(found) > 25
     assert [name for name in sorted(found) if f"`{name}`" not in page] == []

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyrage import x25519
 
 from lab import Lab
 from lab.addresses import NAMESERVER
@@ -47,7 +48,9 @@ class Watched:
         self.lab = lab
         self.file = folder / "fleet.yaml"
         self.env = {**os.environ, **lab.environment(), "XDG_STATE_HOME": str(folder / "state")}
-        text = fleet_text(nodes=2, domains=2, extra="limits:\n  domains_per_node: 1\n")
+        taker = x25519.Identity.generate().to_public()
+        extra = f"limits:\n  domains_per_node: 1\nbackups: {{recipients: [{taker}], to: backups}}\n"
+        text = fleet_text(nodes=2, domains=2, extra=extra)
         lines = text.replace(ACCOUNT, EXAMPLE_ACCOUNT).splitlines()
         lines = [line for line in lines if not line.startswith("  ssh_keys:")]
         self.file.write_text("\n".join(lines).replace("[192.0.2.10/32]", "[198.18.0.1/32]") + "\n")

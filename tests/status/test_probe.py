@@ -14,12 +14,11 @@ from typing import Any
 
 import pytest
 
-from deploys.converge import Reply
-from status import probe
 from status.facts import HostFacts
 from status.observe import understood
-
-PROBE = Path(probe.__file__)
+from status.probe import commands, machine, mail, tls, tools
+from status.ssh import Reply
+from status.wire import script
 
 
 def ask(environment: Mapping[str, str] | None = None, **over: Any) -> HostFacts:
@@ -31,10 +30,11 @@ def ask(environment: Mapping[str, str] | None = None, **over: Any) -> HostFacts:
         "recipients": [],
         "outgoing": [],
         "knocks": [],
+        "hub": None,
     }
     done = subprocess.run(
         [sys.executable, "-I", "-", json.dumps(asked | over)],
-        input=PROBE.read_text(),
+        input=script(),
         env=environment,
         capture_output=True,
         text=True,
@@ -86,10 +86,10 @@ def test_the_key_on_disk_and_the_certificate_are_read(tmp_path: Path) -> None:
     public = subprocess.run(
         ["openssl", "pkey", "-in", key, "-pubout"], check=True, capture_output=True, text=True
     ).stdout
-    assert probe.keys({"a.example": str(key), "b.example": "/nonexistent"}) == {
+    assert mail.keys({"a.example": str(key), "b.example": "/nonexistent"}) == {
         "a.example": "".join(public.splitlines()[1:-1])
     }
-    found = probe.certificate(str(pem))
+    found = tls.certificate(str(pem))
     assert 29.9 * 86_400 < found["not_after"] - time.time() < 30.1 * 86_400
     shown = subprocess.run(
         ["openssl", "x509", "-in", pem, "-noout", "-fingerprint", "-sha256"],
@@ -103,8 +103,8 @@ def test_the_key_on_disk_and_the_certificate_are_read(tmp_path: Path) -> None:
 def test_a_queue_is_counted_and_its_oldest_mail_found(monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time()
     rows = [{"queue_id": str(age), "arrival_time": int(now - age)} for age in (10, 5000, 300)]
-    monkeypatch.setattr(probe, "run", lambda *_, **__: "".join(f"{json.dumps(row)}\n" for row in rows))
-    found = probe.queue()
+    monkeypatch.setattr(mail, "run", lambda *_, **__: "".join(f"{json.dumps(row)}\n" for row in rows))
+    found = mail.queue()
     assert found["mails"] == 3
     assert found["oldest"] == pytest.approx(5000, abs=5)
 
@@ -118,8 +118,8 @@ Conf libssl3t64 (3.5.1-1+deb13u1 Debian-Security:13/stable-security [amd64])
 
 
 def test_only_updates_of_the_security_archive_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "run", lambda *_, **__: SIMULATED)
-    assert probe.updates()["security"] == ["libssl3t64", "openssl"]
+    monkeypatch.setattr(machine, "run", lambda *_, **__: SIMULATED)
+    assert machine.updates()["security"] == ["libssl3t64", "openssl"]
 
 
 RULES = (
@@ -138,19 +138,19 @@ RULES = (
 def test_the_rules_of_the_firewall_are_read(
     monkeypatch: pytest.MonkeyPatch, rules: str, found: dict[str, bool]
 ) -> None:
-    monkeypatch.setattr(probe, "run", lambda *_, **__: rules)
-    assert probe.firewall() == found
+    monkeypatch.setattr(machine, "run", lambda *_, **__: rules)
+    assert machine.firewall() == found
 
 
 TRACKING = "C0A80101,192.0.2.123,3,1795507924.1,-0.000012,0.0001,0.0002,-5.1,0.0,0.1,0.02,0.003,64.2,{leap}\n"
 
 
 def test_chrony_is_read_and_where_systemd_skips_it_there_is_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "units", lambda _: {"chrony.service": {"runnable": True}})
-    monkeypatch.setattr(probe, "run", lambda *_, **__: TRACKING.format(leap="Not synchronised"))
-    assert probe.clock() == {"leap": "Not synchronised", "offset": -0.000012}
-    monkeypatch.setattr(probe, "units", lambda _: {"chrony.service": {"runnable": False}})
-    assert probe.clock() is None
+    monkeypatch.setattr(machine, "units", lambda _: {"chrony.service": {"runnable": True}})
+    monkeypatch.setattr(machine, "run", lambda *_, **__: TRACKING.format(leap="Not synchronised"))
+    assert machine.clock() == {"leap": "Not synchronised", "offset": -0.000012}
+    monkeypatch.setattr(machine, "units", lambda _: {"chrony.service": {"runnable": False}})
+    assert machine.clock() is None
 
 
 SHOWN = """\
@@ -184,8 +184,8 @@ def test_units_asked_for_and_our_own_enabled_ones_are_read(monkeypatch: pytest.M
     def run(*argv: str, **_: object) -> str:
         return "outreach-api.service enabled enabled\n" if "list-unit-files" in argv else SHOWN
 
-    monkeypatch.setattr(probe, "run", run)
-    found = probe.units(["ssh", "nope"])
+    monkeypatch.setattr(machine, "run", run)
+    found = machine.units(["ssh", "nope"])
     assert list(found) == ["ssh", "nope", "outreach-api.service"]
     assert (found["ssh"]["active"], found["ssh"]["runnable"]) == ("active", True)
     assert (found["nope"]["active"], found["nope"]["runnable"]) == ("not-found", True)
@@ -193,19 +193,19 @@ def test_units_asked_for_and_our_own_enabled_ones_are_read(monkeypatch: pytest.M
 
 
 def test_a_command_that_hangs_costs_its_section_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "PATIENCE", 0.2)
-    with pytest.raises(probe.Unread, match=r"sleep took longer than 0\.2 s"):
-        probe.run("sleep", "5")
+    monkeypatch.setattr(commands, "PATIENCE", 0.2)
+    with pytest.raises(commands.Unread, match=r"sleep took longer than 0\.2 s"):
+        commands.run("sleep", "5")
 
 
 def test_a_greeting_of_a_mail_server_is_told_and_anything_else_is_a_problem(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     said = iter(["220 mx.example ESMTP", "554 no service for you"])
-    monkeypatch.setattr(probe, "as_postfix", lambda *_: next(said))
-    assert probe.outgoing(["192.0.2.1"]) == {"greeting": "220 mx.example ESMTP"}
-    assert probe.outgoing(["192.0.2.1"]) == {"problem": "192.0.2.1: 554 no service for you"}
-    assert probe.outgoing([]) == {"problem": "nobody to dial"}
+    monkeypatch.setattr(mail, "as_postfix", lambda *_: next(said))
+    assert mail.outgoing(["192.0.2.1"]) == {"greeting": "220 mx.example ESMTP"}
+    assert mail.outgoing(["192.0.2.1"]) == {"problem": "192.0.2.1: 554 no service for you"}
+    assert mail.outgoing([]) == {"problem": "nobody to dial"}
 
 
 @pytest.mark.parametrize("text", ["", "Last login: yesterday", "{}", '{"started": "soon", "ended": 1}'])
@@ -254,10 +254,10 @@ def test_the_api_is_asked_over_tls_on_its_own_address(
         thread = threading.Thread(target=answer)
         thread.start()
         port = server.getsockname()[1]
-        monkeypatch.setattr(probe, "run", lambda *_, **__: f"0.0.0.0:{port} (Stream)\n")
-        assert probe.api_health() == {"health": 200, "health_version": "0.1.0+ab"}
+        monkeypatch.setattr(tools, "run", lambda *_, **__: f"0.0.0.0:{port} (Stream)\n")
+        assert tools.api_health() == {"health": 200, "health_version": "0.1.0+ab"}
         thread.join()
-    assert "refused" in probe.api_health()["health_problem"]
+    assert "refused" in tools.api_health()["health_problem"]
 
 
 def test_the_api_is_asked_in_the_clear_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,6 +273,6 @@ def test_the_api_is_asked_in_the_clear_on_loopback(monkeypatch: pytest.MonkeyPat
         thread = threading.Thread(target=answer)
         thread.start()
         port = server.getsockname()[1]
-        monkeypatch.setattr(probe, "run", lambda *_, **__: f"127.0.0.1:{port} (Stream)\n")
-        assert probe.api_health() == {"health": 200, "health_version": "0.1.0+ab"}
+        monkeypatch.setattr(tools, "run", lambda *_, **__: f"127.0.0.1:{port} (Stream)\n")
+        assert tools.api_health() == {"health": 200, "health_version": "0.1.0+ab"}
         thread.join()

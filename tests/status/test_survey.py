@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from inventory import Allocation, Host, Role
+from inventory.addresses import addresses
 from status import survey
 from status.facts import Door, Greeting, Inside, Outside
 from status.finding import Level, Report
 from status.questions import Questions
-from status.survey import Options, Place, Survey, addresses, knocks, places, recipients, strangers
+from status.survey import Options, Place, Survey, knocks, places, recipients, strangers
 from tests.deploys.fleets import allocation, fleet_text
 from tests.status.samples import FakeResolver, facts
 

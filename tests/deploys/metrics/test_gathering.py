@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
-from deploys.base.settings import Settings, settings
 from deploys.metrics.gathering import alertmanager, api_jobs, host_jobs, own_jobs
 from deploys.metrics.jobs import scrape_configs
 from deploys.metrics.services import MetricServices, metric_services, packages
 from deploys.operations.configuration import File, Service
-from deploys.tools.telegram import Telegram
+from deploys.telegram import Telegram
+from inventory.settings import Settings, settings
 from notifier import ConfigurationError
 from tests.deploys.nodes.samples import host_data, node
 from tests.deploys.nodes.test_services import TELEGRAM, Derived

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from deploys.base.settings import Settings, settings
 from inventory import load_fleet
+from inventory.settings import Settings, settings
 
 INFRA = "infra.example"
 FLEET = load_fleet(Path(__file__).parents[3] / "fleet.yaml")

@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from deploys import hostkeys
-from deploys.hostkeys import Contact, judge, learn, read_pins
+from deploys.hostkeys import Contact, judge, learn
 from inventory import Host
+from inventory.hostkeys import read_pins
 
 PINS = "# ours\nn1.infra.example,198.18.2.1 ssh-ed25519 AAAA1\nold.example,198.18.2.9 ssh-ed25519 AAAA9\n"
 

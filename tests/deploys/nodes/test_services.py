@@ -19,20 +19,20 @@ from costs.budget import budget
 from costs.holdings import Holdings
 from costs.pricebook import PriceBook
 from deploys.base import services as base
-from deploys.base.settings import Settings, settings
-from deploys.mail.mailboxes import mailboxes
 from deploys.mail.services import MailServices, births, mail_services
 from deploys.n8n.services import n8n_services
 from deploys.operations import render
 from deploys.operations.configuration import Observed, Service
-from deploys.orchestrator import reports
 from deploys.orchestrator.credentials import Credentials
 from deploys.orchestrator.services import orchestrator_services
 from deploys.pki import HostCertificate, Trust
+from deploys.telegram import Telegram, telegram
 from deploys.tools.services import tool_services
-from deploys.tools.telegram import Telegram, telegram
 from engine.settings import load_coordination
 from inventory import allocate
+from inventory.mailboxes import mailboxes
+from inventory.places import REPORTS
+from inventory.settings import Settings, settings
 from notifier import ConfigurationError
 from tests.deploys.nodes.samples import FLEET, host_data, node
 from validator import load_config as load_validator_config
@@ -296,7 +296,7 @@ def test_the_service_and_the_notifier_take_what_the_deploy_writes(tmp_path: Path
     assert at_hub.fleet
     assert at_hub.fleet.database == load_coordination(tmp_path / "engine.toml").database
     assert at_hub.listen == "127.0.0.1:8025"
-    assert str(at_hub.reports) == reports.FOLDER
+    assert str(at_hub.reports) == REPORTS
 
 
 def test_the_orchestrator_has_the_months_cost_as_outreach_costs_tells_it() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deploys.base.settings import Settings
+from inventory.settings import Settings
 
 ROLES = ("postmaster", "abuse")
 """Mailbox names that every domain must have (RFC 5321 section 4.5.1, RFC 2142 section 4)."""
