@@ -10,15 +10,19 @@ from functools import partial
 from typing import BinaryIO
 
 from validator.client import Validator
+from validator.dial import Connector
 from validator.output import BulkError, Files, Output, Progress, key_of
 from validator.resolver import Questions
 from validator.rows import Format, InputError, Reader, Row, kind_of, verdict_dict
 from validator.settings import Settings
 from validator.status import Stage, Status
-from validator.transport import Connector
 from validator.verdict import Verdict
 
 __all__ = ["Bulk", "BulkError", "Files", "Progress"]
+
+
+# The reader goes on when this part of the window is free: the less, the more level what is in flight stays.
+REFILL = 64
 
 
 class Bulk:
@@ -47,7 +51,8 @@ class Bulk:
         self._dns = dns
         self._connector = connector
         self._on_tick = on_tick
-        self._twins: dict[int, list[Row]] = {}
+        self._twins: dict[int, list[Row] | None] = {}
+        self._wanted = 0
         self._stopping = False
         self._changed = asyncio.Event()
 
@@ -125,10 +130,11 @@ class Bulk:
                 continue
             self._take(row)
             if self.progress.in_flight >= self.settings.window:
-                await self._until(self.settings.window * 9 // 10)
+                await self._until(self.settings.window - self.settings.window // REFILL)
 
     async def _until(self, in_flight: int) -> None:
         """Wait until no more than so many addresses are in flight, or the run is to end."""
+        self._wanted = in_flight
         while self.progress.in_flight > in_flight and not self._stopping and self._output.trouble is None:
             self._changed.clear()
             await self._changed.wait()
@@ -143,9 +149,8 @@ class Bulk:
             return
         key = key_of(row.address)
         if key is not None:
-            twins = self._twins.get(key)
-            if twins is not None:
-                twins.append(row)
+            if key in self._twins:
+                self._twins[key] = [*(self._twins[key] or ()), row]
                 self.progress.in_flight += 1
                 self.progress.duplicates += 1
                 return
@@ -154,7 +159,7 @@ class Bulk:
                 self.progress.duplicates += 1
                 self._output.written(row, None, self._output.read_back(place))
                 return
-            self._twins[key] = []
+            self._twins[key] = None  # most have none, and a list for each would be the better part of a row
         self.progress.in_flight += 1
         self._validator.engine.submit(row.address, partial(self._known, row, key))
 
@@ -162,10 +167,11 @@ class Bulk:
         found = verdict_dict(verdict)
         self.progress.in_flight -= 1
         self._output.written(row, key, found)
-        for twin in self._twins.pop(key, []) if key is not None else []:
+        for twin in (self._twins.pop(key, None) if key is not None else None) or ():
             self.progress.in_flight -= 1
             self._output.written(twin, None, found)
-        self._changed.set()
+        if self.progress.in_flight <= self._wanted:
+            self._changed.set()
 
     async def _tick(self) -> None:
         while self._on_tick is not None:

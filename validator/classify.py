@@ -7,30 +7,18 @@ from __future__ import annotations
 
 import re
 import tomllib
-import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 
 from validator.reply import Reply
 from validator.status import Stage, Status
+from validator.wording import SESSION_ID, Words, fold, without_addresses
 
-ADDRESS = re.compile(r"<[^<>\s]*@[^<>\s]*>|[^\s<>()\[\]\"',;:]+@[\w.-]+|<[^<>\s]+@?>")
-URL = re.compile(r"(?:https?|ftp)[: ]//\S+|\bwww\.\S+|\bmailto:\S+", re.IGNORECASE)
-IP = re.compile(
-    r"\[?\b(?:\d{1,3}\.){3}\d{1,3}\b\]?|\[?(?:ipv6:)?(?:[0-9a-f]{1,4}:){3,7}[0-9a-f:]{1,}\]?", re.IGNORECASE
-)
-ENHANCED_SAID = re.compile(r"\(?#?(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?![\d.])\)?")
-HOST = re.compile(r"\b(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?\.)+[a-z]{2,}\b", re.IGNORECASE)
-SESSION_ID = re.compile(r"\b(?=[a-z0-9_-]*\d)[a-z0-9_-]{10,}\b")
-PUNCTUATION = re.compile(r"[^\w@]+|_+")
-# Letters that Unicode does not take apart into a base and a mark.
-UNDIVIDED = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ß": "ss", "æ": "ae"})
 # What an `mx` condition calls a reply whose host is not known.
 NO_NAME = "-"
-# A reply is as long as its server likes; what a rule needs stands at its front.
-LONGEST_TEXT = 2000
+MOST_SEEN, LONGEST_HEARD = 1024, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +46,9 @@ class Rule:
     codes: tuple[str, ...]
     enhanced: tuple[str, ...] = ()
     enhanced_not: tuple[str, ...] = ()
-    text: re.Pattern[str] | None = None
-    raw: re.Pattern[str] | None = None
-    not_text: re.Pattern[str] | None = None
+    text: Words | None = None
+    raw: Words | None = None
+    not_text: Words | None = None
     mx: tuple[str, ...] = ()
     ask: str = ""
 
@@ -79,12 +67,25 @@ class Rule:
             and self._speaks_of(said)
         )
 
+    def prove(self) -> None:
+        """Compile every pattern.
+
+        Raises:
+            ValueError: naming the rule and what is wrong with it.
+        """
+        try:
+            for words in (self.text, self.raw, self.not_text):
+                if words is not None:
+                    words.compile()
+        except re.error as error:
+            raise ValueError(f"rules: {self.id}: {error}") from None
+
     def _speaks_of(self, said: Heard) -> bool:
         if self.text or self.raw:
-            in_text = self.text is not None and self.text.search(said.text)
-            if not in_text and not (self.raw is not None and self.raw.search(said.raw)):
+            in_text = self.text is not None and self.text.in_text(said.text)
+            if not in_text and not (self.raw is not None and self.raw.in_text(said.raw)):
                 return False
-        return not (self.not_text and self.not_text.search(said.text))
+        return not (self.not_text and self.not_text.in_text(said.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +106,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rules in order, with the memory of replies already read (servers repeat themselves)."""
+    """Rules in order, with the memory of replies already read (servers repeat themselves).
+
+    Replies that name no address are known by their words as they came, others once the address is taken out.
+    """
 
     rules: tuple[Rule, ...]
     vendors: tuple[str, ...] = ()
+    _heard: dict[tuple[Reply, str, Stage], tuple[Finding, str]] = field(default_factory=dict)
     _seen: dict[tuple[int, str, str, str, Stage], Finding] = field(default_factory=dict)
     _about: dict[tuple[str, Stage], tuple[Rule, ...]] = field(default_factory=dict)
 
@@ -123,17 +128,25 @@ class Table:
             mx: Host name of the server, for the vendors' dialects.
             address: The address asked about; its echo must not be read as the server's words.
         """
-        mx = f".{mx.rstrip('.').lower()}" if mx else NO_NAME
-        if not mx.endswith(self.vendors):
-            mx = ""
+        mx = _dialect(mx, self.vendors)
+        heard = self._heard.get((reply, mx, stage))
+        if heard is not None:
+            finding, lowered = heard
+            local, _, domain = address.lower().rpartition("@")
+            if not (local and local in lowered) and not (domain and domain in lowered):
+                return finding
         raw = without_addresses(reply.text, address)
         # A session's number must not make a reply new: "... - gsmtp d2e1a72fcca58-7si".
         key = (reply.code, reply.enhanced, SESSION_ID.sub("#", raw) if len(raw) > 40 else raw, mx, stage)
         found = self._seen.get(key)
         if found is None:
-            if len(self._seen) >= 1024:
+            if len(self._seen) >= MOST_SEEN:
                 self._seen.clear()
             found = self._seen[key] = self._decide(reply, raw, mx, stage)
+        if len(raw) <= LONGEST_HEARD and "@" not in raw and "<" not in reply.text:
+            if len(self._heard) >= MOST_SEEN:
+                self._heard.clear()
+            self._heard[reply, mx, stage] = found, raw
         return found
 
     def _decide(self, reply: Reply, raw: str, mx: str, stage: Stage) -> Finding:
@@ -150,41 +163,16 @@ class Table:
         found = self._about.get((code, stage))
         if found is None:
             found = tuple(rule for rule in self.rules if rule.answers(code, stage))
-            if len(self._about) < 1024:
+            if len(self._about) < MOST_SEEN:
                 self._about[code, stage] = found
         return found
 
 
-def without_addresses(text: str, address: str = "") -> str:
-    """Lower the text and put `@addr` for every address in it: a local part may be called spam-trap."""
-    # Sendmail joins with dots: "not allowed...joe@example.com".
-    lowered = _plain(text[:LONGEST_TEXT]).replace("...", " ")
-    if address:
-        local, _, domain = address.lower().rpartition("@")
-        lowered = lowered.replace(address.lower(), " @addr ")
-        if len(local) >= 3 and local in lowered:
-            lowered = re.sub(rf"(?<![\w@]){re.escape(local)}(?!\w)", " @addr ", lowered)
-        if domain in lowered:
-            lowered = lowered.replace(domain, "@host")
-    return ADDRESS.sub(" @addr ", lowered) if "@" in lowered or "<" in lowered else lowered
-
-
-def fold(raw: str) -> str:
-    """The form that `text` patterns see; see the head of `rules.toml`."""
-    text = ENHANCED_SAID.sub(" ", URL.sub(" @url ", raw))
-    text = IP.sub(" @ip ", text)
-    text = HOST.sub(" @host ", text)
-    text = text.replace("'", "").replace("’", "").replace("`", "")
-    return f" {' '.join(PUNCTUATION.sub(' ', text).split())} "
-
-
-def _plain(text: str) -> str:
-    if text.isascii():
-        return text.lower()
-    # The marks that make a Japanese syllable voiced are combining too, but another letter without them.
-    split = unicodedata.normalize("NFKD", text.lower().translate(UNDIVIDED))
-    kept = (char for char in split if not unicodedata.combining(char) or char in "\u3099\u309a")
-    return unicodedata.normalize("NFC", "".join(kept))
+@lru_cache(MOST_SEEN)
+def _dialect(mx: str, vendors: tuple[str, ...]) -> str:
+    """The host's name where rules are kept for its vendor, else nothing."""
+    name = f".{mx.rstrip('.').lower()}" if mx else NO_NAME
+    return name if name.endswith(vendors) else ""
 
 
 def _enhanced_fits(enhanced: str, wanted: Iterable[str]) -> bool:
@@ -201,8 +189,12 @@ def _enhanced_fits(enhanced: str, wanted: Iterable[str]) -> bool:
     return False
 
 
-def load_table(text: str) -> Table:
+def load_table(text: str, *, proven: bool = False) -> Table:
     """Read a table in the form of `rules.toml`.
+
+    Args:
+        text: The table.
+        proven: Its patterns are known to compile, so that need not be tried now.
 
     Raises:
         ValueError: naming the rule and what is wrong with it.
@@ -214,13 +206,16 @@ def load_table(text: str) -> Table:
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise ValueError(f"rules: id used twice: {', '.join(sorted(twice))}")
+    if not proven:
+        for rule in rules:
+            rule.prove()
     return Table(rules, tuple({suffix for rule in rules for suffix in rule.mx}))
 
 
 @lru_cache(maxsize=1)
 def default_table() -> Table:
     """The table shipped with the package."""
-    return load_table(files("validator").joinpath("rules.toml").read_text("utf-8"))
+    return load_table(files("validator").joinpath("rules.toml").read_text("utf-8"), proven=True)
 
 
 def classify(reply: Reply, *, stage: Stage = Stage.RCPT, mx: str = "", address: str = "") -> Finding:
@@ -251,13 +246,13 @@ def _rule(entry: dict[str, object], words: dict[str, str]) -> Rule:
             codes=_strings(entry, "code"),
             enhanced=_strings(entry, "enhanced"),
             enhanced_not=_strings(entry, "enhanced_not"),
-            text=_pattern(_strings(entry, "text"), words),
-            raw=_pattern(_strings(entry, "raw"), words),
-            not_text=_pattern(_strings(entry, "not_text"), words),
+            text=_words(entry, "text", words),
+            raw=_words(entry, "raw", words),
+            not_text=_words(entry, "not_text", words),
             mx=_strings(entry, "mx"),
             ask=str(entry.get("ask", "")),
         )
-    except (ValueError, re.error) as error:
+    except ValueError as error:
         raise ValueError(f"rules: {name}: {error}") from None
     if rule.status is Status.MAILBOX_NOT_FOUND and rule.stages != {Stage.RCPT}:
         raise ValueError(f"rules: {name}: only an answer to RCPT may say MAILBOX_NOT_FOUND")
@@ -271,12 +266,6 @@ def _strings(entry: dict[str, object], key: str) -> tuple[str, ...]:
     return tuple(str(item) for item in value)
 
 
-def _pattern(patterns: tuple[str, ...], words: dict[str, str]) -> re.Pattern[str] | None:
-    if not patterns:
-        return None
-    expanded = []
-    for pattern in patterns:
-        for word, meaning in words.items():
-            pattern = pattern.replace("{" + word + "}", meaning)  # noqa: PLW2901 - expansion in steps
-        expanded.append(f"(?:{pattern})")
-    return re.compile("|".join(expanded))
+def _words(entry: dict[str, object], key: str, classes: Mapping[str, str]) -> Words | None:
+    patterns = _strings(entry, key)
+    return Words(patterns, classes) if patterns else None

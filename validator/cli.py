@@ -22,6 +22,7 @@ from cyclopts import App, Parameter
 
 from validator.bulk import Bulk
 from validator.client import Validator, at_once
+from validator.dial import TcpConnector
 from validator.display import for_people, live, say, summary
 from validator.doctor import examine
 from validator.explain import explained
@@ -31,7 +32,6 @@ from validator.resolver import Resolver, system_resolver
 from validator.rows import InputError
 from validator.settings import ConfigError, Settings
 from validator.status import Status, parse_stage
-from validator.transport import TcpConnector
 
 app = App(name="validator", help="Is this address real, and how do we know.", help_format="plaintext")
 T = TypeVar("T")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from dataclasses import replace
 from types import TracebackType
 
+from validator.dial import Connector, TcpConnector
 from validator.engine import Engine
 from validator.resolver import Questions, Resolver, system_resolver
 from validator.settings import Settings
-from validator.transport import Connector, TcpConnector
 from validator.verdict import Verdict
 from validator.work import CatchAllMemory, RecentCatchAll
 
@@ -94,35 +95,31 @@ class Validator:
 
     async def stream(self, addresses: Iterable[str] | AsyncIterable[str]) -> AsyncIterator[Verdict]:
         """Verdicts as they are known, not in the order of the addresses; reads ahead by `settings.window`."""
-        queue: asyncio.Queue[Verdict | None] = asyncio.Queue()
-        reader = asyncio.create_task(self._read(addresses, queue))
+        inbox = _Inbox()
+        reader = asyncio.create_task(self._read(addresses, inbox))
+        reader.add_done_callback(inbox.stir)
+        given = 0
         try:
-            left = -1
-            seen = 0
-            while left != seen:
-                item = await queue.get() if queue.empty() else queue.get_nowait()
-                if item is None:
-                    left = await reader
-                    continue
-                seen += 1
-                yield item
+            while not reader.done() or given < reader.result():
+                await inbox.filled()
+                while inbox.verdicts:
+                    given += 1
+                    yield inbox.verdicts.popleft()
         finally:
             reader.cancel()
 
-    async def _read(
-        self, addresses: Iterable[str] | AsyncIterable[str], queue: asyncio.Queue[Verdict | None]
-    ) -> int:
+    async def _read(self, addresses: Iterable[str] | AsyncIterable[str], inbox: _Inbox) -> int:
+        """Hand over every address; how many they were."""
+        engine = self.engine
         count = 0
-        try:
-            async for address in _each(addresses):
-                await self.engine.room()
-                self.engine.submit(address, queue.put_nowait)
-                count += 1
-                # Let the loop breathe: verdicts of malformed addresses come without any other wait.
-                if count % 256 == 0:
-                    await asyncio.sleep(0)
-        finally:
-            queue.put_nowait(None)
+        async for address in _each(addresses):
+            if engine.pending >= self.settings.window:
+                await engine.room()
+            engine.submit(address, inbox.put)
+            count += 1
+            # Let the loop breathe: verdicts of malformed addresses come without any other wait.
+            if count % 256 == 0:
+                await asyncio.sleep(0)
         return count
 
 
@@ -133,6 +130,32 @@ async def _each(addresses: Iterable[str] | AsyncIterable[str]) -> AsyncIterator[
     else:
         for address in addresses:
             yield address
+
+
+class _Inbox:
+    """Verdicts that are known and not yet taken; `asyncio.Queue` costs ten calls for each."""
+
+    def __init__(self) -> None:
+        self.verdicts: deque[Verdict] = deque()
+        self._reader: asyncio.Future[None] | None = None
+
+    def put(self, verdict: Verdict) -> None:
+        """Take one in."""
+        self.verdicts.append(verdict)
+        if self._reader is not None:
+            self.stir()
+
+    def stir(self, *_: object) -> None:
+        """Wake who waits."""
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    async def filled(self) -> None:
+        """Wait until there is one, or `stir` is called."""
+        if not self.verdicts:
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+            self._reader = None
 
 
 def check(address: str, settings: Settings | None = None) -> Verdict:

@@ -37,6 +37,7 @@ class Dispatcher:
     ) -> None:
         self.settings = settings
         self.lanes = Lanes(settings.rate_limit)
+        self._sources = settings.sources
         self._start = start
         self._settle_all = settle_all
         self._tidy = tidy
@@ -70,6 +71,10 @@ class Dispatcher:
         """A session has ended; its place is free, its connection perhaps not closed yet."""
         self._sessions -= 1
 
+    def operators_waiting(self) -> int:
+        """How many have work and a budget, and wait for a place."""
+        return len(self._starved)
+
     def feed_starved(self) -> None:
         """Serve the operators that had to wait for a place."""
         while self._starved and self._sessions < self.settings.concurrency:
@@ -93,11 +98,12 @@ class Dispatcher:
                     self._starved.append(queue)
                 return
             now = self._loop.time()
-            lanes = [self.lanes.of(queue.operator, source, now) for source in self.settings.sources]
+            lanes = [self.lanes.of(queue.operator, source, now) for source in self._sources]
             waits = [lane.wait(now) for lane in lanes]
-            if 0.0 not in waits:
+            free = [lane for lane, wait in zip(lanes, waits, strict=True) if not wait]
+            if not free:
                 self._give_up_hopeless(queue, lanes, now)
-            chosen = self._choose(queue, lanes, waits)
+            chosen = self._choose(queue, free) if free else None
             if chosen is None:
                 self._wake_later(queue, min((wait for wait in waits if wait), default=inf))
                 return
@@ -109,17 +115,12 @@ class Dispatcher:
         if queue.timer is None:
             self._queues.pop(queue.operator.name, None)
 
-    def _choose(
-        self, queue: OperatorQueue, lanes: list[Lane], waits: list[float]
-    ) -> tuple[Domain, Lane] | None:
-        free = [lane for lane, wait in zip(lanes, waits, strict=True) if not wait]
-        if not free:
-            return None
+    def _choose(self, queue: OperatorQueue, free: list[Lane]) -> tuple[Domain, Lane] | None:
         if len(free) > 1:
             self._rng.shuffle(free)
             free.sort(key=lambda lane: (lane.active, lane.sent))
         for _ in range(min(SCAN, len(queue.ready))):
-            domain = queue.ready.popleft()
+            domain = queue.ready.pop(0)
             for lane in free:
                 if domain.waiting_for(lane.source):
                     return domain, lane
@@ -149,7 +150,7 @@ class Dispatcher:
         else:
             trouble = Trouble(Status.THROTTLED, "cool_down", Stage.POLICY, 1.0)
         while queue.ready:
-            domain = queue.ready.popleft()
+            domain = queue.ready.pop(0)
             domain.queued = False
             self._settle_all(domain, trouble)
 

@@ -8,10 +8,11 @@ import socket
 from dataclasses import dataclass
 
 from validator import wire
+from validator.dial import Connector
 from validator.resolver import DnsError, Questions
 from validator.route import find_addresses, find_route
 from validator.settings import Settings
-from validator.transport import Connector, LinkError
+from validator.transport import LinkError
 
 # Lists that answer for an IPv4 address by DNS: 127.255.255.x is an error code, any other 127.x a listing.
 BLOCK_LISTS = ("zen.spamhaus.org", "bl.spamcop.net", "b.barracudacentral.org", "psbl.surriel.com")

@@ -1,36 +1,35 @@
-"""The engine: addresses in, by domain to sessions, verdicts out; who comes back, and when."""
+"""The engine: addresses in, by domain to sessions, verdicts out."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import random
 import secrets
-from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
+from functools import partial
 
 from validator import wire
 from validator.budget import Lane, Lanes
+from validator.dial import Connector
 from validator.dispatch import Dispatcher
 from validator.judgement import verdict_of
-from validator.resolver import DnsError, Questions
-from validator.route import Addresses, Host, Route, dns_failure, find_addresses, find_route
+from validator.lookups import Lookups
+from validator.resolver import Questions
+from validator.returns import Returns
+from validator.route import Addresses, Host, Route, find_addresses
 from validator.session import Session
 from validator.settings import Settings
 from validator.status import Stage, Status
 from validator.syntax import SyntaxProblem, parse_address
-from validator.transport import Connector, Line, Link
+from validator.tasks import Tasks
+from validator.transport import Line, Link
 from validator.trouble import Trouble
 from validator.verdict import Verdict
 from validator.work import CatchAllMemory, Domain, Job
 
-log = logging.getLogger("validator")
-
-MOST_LOOKUPS = 128
 # One more session for a domain per so many addresses waiting.
 JOBS_PER_SESSION = 20
-MOST_THROTTLES = 3
 
 
 class Engine:
@@ -48,16 +47,18 @@ class Engine:
         self._rng = random.Random()  # noqa: S311 - spreads load, guards nothing
         self._secret = secrets.token_bytes(16)
         self._domains: dict[str, Domain] = {}
-        self._unresolved: deque[Domain] = deque()
-        self._lookups = 0
-        self._tasks: list[asyncio.Task[None]] = []
-        self._most_tasks = MOST_LOOKUPS
+        self._tasks = Tasks(self._loop)
+        self._returns = Returns(settings, self._place, self.settle)
+        self._free_hand = False
+        self._next: tuple[Domain, Lane] | None = None
         self._leaving = 0
         self._closed = False
-        self._timers: set[asyncio.TimerHandle] = set()
         self._room: asyncio.Future[None] | None = None
         self._dispatcher = Dispatcher(
             settings, start=self._start, settle_all=self._settle_all, tidy=self._tidy
+        )
+        self._lookups = Lookups(
+            dns, self._tasks, self._routed, self._dispatcher.operators_waiting, settings.concurrency
         )
         self._families = {source: _families(source) for source in settings.sources}
 
@@ -113,13 +114,10 @@ class Engine:
     async def close(self) -> None:
         """Stop: end sessions with QUIT, drop what is waiting. No further `done` is called."""
         self._closed = True
-        for timer in self._timers:
-            timer.cancel()
+        self._returns.close()
         self._dispatcher.close()
-        self._unresolved.clear()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._lookups.close()
+        await self._tasks.close()
         until = self._loop.time() + self.settings.timeouts.goodbye
         while self._leaving and self._loop.time() < until:
             await asyncio.sleep(0.01)
@@ -135,35 +133,9 @@ class Engine:
         domain.add(job)
         if domain.route is None:
             if not domain.resolving:
-                domain.resolving = True
-                self._unresolved.append(domain)
-                self._resolve_more()
+                self._lookups.ask(domain)
         else:
             self._offer(domain)
-
-    def _resolve_more(self) -> None:
-        if self._unresolved and self._lookups < MOST_LOOKUPS:
-            self._lookups += 1
-            self._spawn(self._look_up())
-
-    async def _look_up(self) -> None:
-        """Find routes until none is asked for."""
-        try:
-            while self._unresolved:
-                await self._resolve(self._unresolved.popleft())
-        finally:
-            self._lookups -= 1
-
-    async def _resolve(self, domain: Domain) -> None:
-        began = self._loop.time()
-        try:
-            route = await find_route(self._dns, domain.name)
-        except Exception:
-            log.exception("route of %s", domain.name)
-            route = dns_failure(DnsError("malformed", domain.name))
-        domain.dns_seconds = self._loop.time() - began
-        domain.resolving = False
-        self._routed(domain, route)
 
     def _routed(self, domain: Domain, route: Route) -> None:
         if route.status is not None:
@@ -219,31 +191,36 @@ class Engine:
             and not lane.operator.budget.accepts_bounces
         ):
             domain.probing = True
-        self._spawn(self._run(domain, lane))
+        if self._free_hand:
+            self._free_hand = False
+            self._next = domain, lane
+        else:
+            self._tasks.begin(self._work(domain, lane))
 
-    async def _run(self, domain: Domain, lane: Lane) -> None:
-        session = Session(self, domain, lane)
-        try:
-            await session.run()
-        finally:
-            self._leaving += 1
-            session.leave(lambda: self._gone(lane))
-            self._dispatcher.ended()
-            domain.sessions -= 1
-            domain.probing = False
-            self._offer(domain)
-            self._dispatcher.feed_starved()
+    async def _work(self, domain: Domain, lane: Lane) -> None:
+        """Run a session, then whatever its end allows to begin: a task for each would cost more."""
+        following: tuple[Domain, Lane] | None = domain, lane
+        while following is not None:
+            domain, lane = following
+            session = Session(self, domain, lane)
+            try:
+                await session.run()
+            finally:
+                self._leaving += 1
+                session.leave(partial(self._gone, lane))
+                self._dispatcher.ended()
+                domain.sessions -= 1
+                domain.probing = False
+                self._free_hand = True
+                self._offer(domain)
+                self._dispatcher.feed_starved()
+                self._lookups.go_on()
+                self._free_hand = False
+                following, self._next = self._next, None
 
     def _gone(self, lane: Lane) -> None:
         self._leaving -= 1
         self._dispatcher.gone(lane)
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        """Begin a task. Those that are over are cleared away by the dozen: cheaper than a callback each."""
-        self._tasks.append(self._loop.create_task(work))
-        if len(self._tasks) > self._most_tasks:
-            self._tasks = [task for task in self._tasks if not task.done()]
-            self._most_tasks = 2 * len(self._tasks) + MOST_LOOKUPS
 
     # --- what sessions ask of us (validator.office.Office) ---------------------------------------
 
@@ -283,36 +260,12 @@ class Engine:
         self._place(job)
 
     def come_back(self, job: Job, trouble: Trouble, session: Session) -> None:
-        """Again from the same source after the next delay (RFC 6647), or the verdict."""
-        delays = self.settings.greylist_delays if job.patient else ()
-        if trouble.status is Status.TEMPFAIL:
-            delays = delays[:1]
-        if job.greylisted >= len(delays):
-            self.settle(job, trouble, session)
-            return
-        delay = delays[job.greylisted]
-        job.greylisted += 1
-        job.source = session.lane.source
-        self._later(delay, job)
+        """Greylisted: again later from the same source, or the verdict."""
+        self._returns.after_greylist(job, trouble, session)
 
     def put_off(self, job: Job, trouble: Trouble, session: Session) -> None:
-        """Again from the same source once its cool-down is over, or the verdict."""
-        wait = max(0.0, session.lane.silent_until - self._loop.time())
-        job.throttled += 1
-        patience = self.settings.patience if job.patient else 0.0
-        if job.throttled > MOST_THROTTLES or wait > patience or not patience:
-            self.settle(job, trouble, session)
-            return
-        job.source = session.lane.source
-        self._later(wait or 1.0, job)
-
-    def _later(self, delay: float, job: Job) -> None:
-        def back() -> None:
-            self._timers.discard(timer)
-            self._place(job)
-
-        timer = self._loop.call_later(delay, back)
-        self._timers.add(timer)
+        """Throttled: again after the cool-down, or the verdict."""
+        self._returns.after_silence(job, trouble, session)
 
     def settle(
         self, job: Job, trouble: Trouble, session: Session | None, domain: Domain | None = None

@@ -10,7 +10,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from publicsuffixlist import PublicSuffixList
+from validator.suffixes import registered_domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,24 +98,11 @@ class Operators:
         for suffix, operator in self._named:
             if dotted.endswith(suffix):
                 return operator
-        return Operator(public_suffixes().privatesuffix(host) or host, self.default)
+        return Operator(registered_domain(host), self.default)
 
     def silence(self, text: str, otherwise: float) -> float:
         """Seconds to leave an operator alone after this reply."""
         return max([otherwise, *(seconds for pattern, seconds in self._signals if pattern.search(text))])
-
-
-@lru_cache(maxsize=1)
-def public_suffixes() -> PublicSuffixList:
-    """The public suffix list, as A-labels: hosts are named by no others.
-
-    The library by itself encodes every line, which takes longer than checking a hundred addresses.
-    """
-    lines = files("publicsuffixlist").joinpath("public_suffix_list.dat").read_text("utf-8").splitlines()
-    plain = [
-        line if line.isascii() else line.encode("idna").decode("ascii") for line in lines if line[:2] != "//"
-    ]
-    return PublicSuffixList("\n".join(plain), accept_encoded_idn=False)
 
 
 def default_operators(extra: Mapping[str, Any] | None = None) -> Operators:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from validator.classify import Finding, classify, without_addresses
+from validator.classify import Finding, classify
 from validator.reply import Reply
 from validator.route import Host
 from validator.smtp import Answer
 from validator.status import Stage, Status
 from validator.transport import Link, LinkError
 from validator.trouble import ABOUT_US, Trouble, broken, said
+from validator.wording import without_addresses
 from validator.work import Job
 
 if TYPE_CHECKING:
@@ -26,8 +29,11 @@ BROKEN_SESSIONS = 5
 # A longer pause than this is spent disconnected; servers drop idle clients and count them.
 LONGEST_IDLE = 20.0
 # Not trouble of the host: the session is over, or the transaction is to be opened anew.
-LEAVE = Trouble(Status.UNKNOWN, "leave", Stage.RCPT)
-RETRY_MAIL = Trouble(Status.UNKNOWN, "retry_mail", Stage.MAIL)
+MAIL, RCPT, RSET = Stage.MAIL, Stage.RCPT, Stage.RSET
+# Nobody has to be told but the one who asked.
+FINAL = frozenset({Status.VALID, Status.MAILBOX_NOT_FOUND, Status.CATCH_ALL})
+LEAVE = Trouble(Status.UNKNOWN, "leave", RCPT)
+RETRY_MAIL = Trouble(Status.UNKNOWN, "retry_mail", MAIL)
 
 
 @dataclass(slots=True)
@@ -36,6 +42,7 @@ class Ask:
 
     address: str
     job: Job | None = None
+    utf8: bool = False
 
 
 class Recipients:
@@ -84,34 +91,29 @@ class Recipients:
                 return None
 
     def _next_batch(self, room: int) -> list[Ask]:
+        session, domain, source = self.session, self.domain, self.lane.source
         many = self.link.dialogue.pipelining and not self.lane.pause
         size = min(room, LARGEST_BATCH if many else 1)
         asks: list[Ask] = []
-        if (
-            self._wants_probe()
-            and room > 1
-            and (self.session.hand or self.domain.waiting_for(self.lane.source))
-        ):
-            asks.append(Ask(f"{self.office.invented(self.domain.name)}@{self.domain.name}"))
+        if room > 1 and self._wants_probe() and (session.hand or domain.waiting_for(source)):
+            asks.append(Ask(f"{self.office.invented(domain.name)}@{domain.name}"))
             size = min(size, room - 1) if many else 0  # with a pause between recipients, each goes alone
-        held = list(self.session.hand.values())
+        held = list(session.hand.values())
         while size > 0:
-            job = held.pop() if held else self.domain.take(self.lane.source)
+            job = held.pop() if held else domain.take(source)
             if job is None:
                 break
             if job.withdrawn:
-                self.session.hand.pop(id(job), None)
+                session.hand.pop(id(job), None)
                 continue
-            self.session.hand[id(job)] = job
+            session.hand[id(job)] = job
             if job.address.utf8 and not self.link.dialogue.smtputf8:
-                self._finish(
-                    job, Trouble(Status.UNKNOWN, "smtputf8_unsupported", Stage.RCPT, 0.9, self.host.name)
-                )
+                self._finish(job, Trouble(Status.UNKNOWN, "smtputf8_unsupported", RCPT, 0.9, self.host.name))
                 continue
             job.attempts += 1
-            asks.append(Ask(job.address.text, job))
+            asks.append(Ask(job.address.text, job, job.address.utf8))
             size -= 1
-        return asks if not many or any(ask.job for ask in asks) else []
+        return asks if not many or (asks and asks[-1].job) else []
 
     def _wants_probe(self) -> bool:
         domain = self.domain
@@ -121,90 +123,95 @@ class Recipients:
             and not self.lane.operator.budget.accepts_bounces
         )
 
-    def _plan(self, batch: list[Ask], *, opened: bool) -> list[tuple[str, Ask]]:
+    def _plan(self, batch: list[Ask], *, opened: bool) -> list[tuple[Stage, Ask]]:
         """The commands: MAIL once, or RSET and MAIL before every recipient where the operator wants it so."""
-        plan: list[tuple[str, Ask]] = []
+        reset = self.lane.operator.budget.reset
+        plan: list[tuple[Stage, Ask]] = []
         for ask in batch:
-            utf8 = ask.job is not None and ask.job.address.utf8
-            if not opened or self.lane.operator.budget.reset or utf8:
+            if not opened or reset or ask.utf8:
                 if opened:
-                    plan.append(("rset", ask))
-                plan.append(("mail", ask))
+                    plan.append((RSET, ask))
+                plan.append((MAIL, ask))
                 opened = True
-            plan.append(("rcpt", ask))
+            plan.append((RCPT, ask))
         return plan
 
-    async def _carry_out(self, plan: list[tuple[str, Ask]]) -> list[Answer]:
+    async def _carry_out(self, plan: list[tuple[Stage, Ask]]) -> list[Answer]:
         """Send the plan, whole where the server takes it so; its answers, fewer if it broke off."""
         command = self.settings.timeouts.command
-        self.session.stage = Stage.MAIL if plan[0][0] != "rcpt" else Stage.RCPT
+        self.session.stage = RCPT if plan[0][0] is RCPT else MAIL
         answers: list[Answer] = []
         try:
             if self.link.dialogue.pipelining:
-                return await self.link.exchange(b"".join([self._command(*step) for step in plan]), command)
+                return await self.link.exchange(self._commands(plan), command)
             for step in plan:
-                answers += await self.link.exchange(self._command(*step), command)
-                if answers[-1].stage is Stage.MAIL and not answers[-1].reply.positive:
+                answers += await self.link.exchange(self._commands([step]), command)
+                if answers[-1].stage is MAIL and not answers[-1].reply.positive:
                     break
         except LinkError as error:
             answers += error.answers
             self._lost(plan, answers, error)
         return answers
 
-    def _command(self, what: str, ask: Ask) -> bytes:
-        if what == "rset":
-            return self.link.dialogue.rset()
-        if what == "mail":
-            utf8 = ask.job is not None and ask.job.address.utf8
-            return self.link.dialogue.mail(
-                "" if self.session.null_sender else self.settings.sender, utf8=utf8
-            )
-        return self.link.dialogue.rcpt(ask.address)
+    def _commands(self, plan: list[tuple[Stage, Ask]]) -> bytes:
+        dialogue = self.link.dialogue
+        said = b""
+        for stage, steps in groupby(plan, itemgetter(0)):
+            asks = [ask for _, ask in steps]
+            if stage is RCPT:
+                said += dialogue.rcpt(*[ask.address for ask in asks])
+            elif stage is MAIL:
+                sender = "" if self.session.null_sender else self.settings.sender
+                said += dialogue.mail(sender, utf8=asks[0].utf8)
+            else:
+                said += dialogue.rset()
+        return said
 
-    def _lost(self, plan: list[tuple[str, Ask]], answers: list[Answer], error: LinkError) -> None:
+    def _lost(self, plan: list[tuple[Stage, Ask]], answers: list[Answer], error: LinkError) -> None:
         """The server stopped answering: the first unanswered address bears it, the others go back."""
         rest = plan[len(answers) :]
-        if any(answer.stage is Stage.MAIL and not answer.reply.positive for answer in answers):
+        if any(answer.stage is MAIL and not answer.reply.positive for answer in answers):
             return
-        if any(what == "rcpt" and ask.job is None for what, ask in rest):
+        if any(what is RCPT and ask.job is None for what, ask in rest):
             self.domain.probe_failures += 1
-        self.session.stage = Stage.RCPT if not rest or rest[0][0] == "rcpt" else Stage.MAIL
-        self.domain.broken += 1
+        self.session.stage = RCPT if not rest or rest[0][0] is RCPT else MAIL
+        answered = any(what is RCPT for what, _ in plan[: len(answers)])
+        self.domain.broken = 0 if answered else self.domain.broken + 1
         trouble = broken(error, self.session.stage, self.host)
         if self.domain.broken >= BROKEN_SESSIONS:
             for job in self.session.drain_hand() + self.domain.drain(self.lane.source):
                 self.office.settle(job, trouble, self.session)
             return
-        first = next((ask.job for what, ask in rest if what == "rcpt" and ask.job is not None), None)
+        first = next((ask.job for what, ask in rest if what is RCPT and ask.job is not None), None)
         if first is not None:
             first.disconnects += 1
             if error.kind == "timeout" or first.disconnects >= 2:
                 self._finish(first, trouble)
 
-    async def _judge(self, plan: list[tuple[str, Ask]], answers: list[Answer]) -> Trouble | None:
+    async def _judge(self, plan: list[tuple[Stage, Ask]], answers: list[Answer]) -> Trouble | None:
         doubtful: list[tuple[Job, Finding, Reply]] = []
         ending: Trouble | None = LEAVE if len(answers) < len(plan) else None
-        for (what, ask), answer in zip(plan, answers, strict=False):
-            if what == "mail" and not answer.reply.positive:
-                return self._mail_refused(answer.reply)
-            if what != "rcpt":
+        for (what, ask), (_, reply) in zip(plan, answers, strict=False):
+            if what is not RCPT:
+                if what is MAIL and not reply.positive:
+                    return self._mail_refused(reply)
                 continue
-            self.session.stage = Stage.RCPT
+            self.session.stage = RCPT
             self.domain.broken = 0
-            self._refusals += answer.reply.permanent
-            finding = classify(answer.reply, mx=self.host.name, address=ask.address)
+            self._refusals += reply.permanent
+            finding = classify(reply, mx=self.host.name, address=ask.address)
             if ask.job is None:
-                ending = self._learn(finding, answer.reply) or ending
+                ending = self._learn(finding, reply) or ending
             elif finding.ask and not self.domain.accepted:
-                doubtful.append((ask.job, finding, answer.reply))
+                doubtful.append((ask.job, finding, reply))
             else:
-                ending = self._answered(ask.job, finding, answer.reply) or ending
+                ending = self._answered(ask.job, finding, reply) or ending
         if doubtful:
             await self._resolve_doubt(doubtful, reachable=ending is None)
         return ending
 
     def _mail_refused(self, reply: Reply) -> Trouble:
-        trouble = self.session.refused(reply, Stage.MAIL, self.host)
+        trouble = self.session.refused(reply, MAIL, self.host)
         if trouble.reason == "sender" and not self.session.null_sender:
             self.session.null_sender = True
             return RETRY_MAIL
@@ -219,29 +226,32 @@ class Recipients:
         else:
             self.domain.probe_failures += 1
             self.office.learned_catch_all(self.domain, accepts_all=None)
-            self.session.heed(
-                Trouble(finding.status, finding.reason, Stage.RCPT, host=self.host.name, reply=reply)
-            )
+            self.session.heed(Trouble(finding.status, finding.reason, RCPT, host=self.host.name, reply=reply))
             return LEAVE if finding.status is Status.THROTTLED else None
         return None
 
     def _answered(self, job: Job, finding: Finding, reply: Reply) -> Trouble | None:
         """Act on an answer about one address; LEAVE if the session should end."""
-        trouble = said(finding, reply, Stage.RCPT, self.host)
+        session = self.session
+        trouble = said(finding, reply, RCPT, self.host)
         if finding.status is Status.VALID:
             self._accepted(trouble)
+        if trouble.status in FINAL:
+            session.hand.pop(id(job), None)
+            session.served = True
+            self.office.settle(job, trouble, session)
+            return None
         wants_new_session = finding.reason in ("out_of_sequence", "too_many_recipients", "new_session")
-        if wants_new_session and (job.attempts < 2 or self.session.served):
-            self.session.hand.pop(id(job), None)
+        session.hand.pop(id(job), None)
+        if wants_new_session and (job.attempts < 2 or session.served):
             self.office.again(job)
             return LEAVE
-        self.session.hand.pop(id(job), None)
-        self.session.served = True
-        self.session.heed(trouble)
-        self.session.deliver(job, trouble)
+        session.served = True
+        session.heed(trouble)
+        session.deliver(job, trouble)
         if trouble.reason in ABOUT_US:
-            for other in self.session.drain_hand() + self.domain.drain(self.lane.source):
-                self.office.settle(other, trouble, self.session)
+            for other in session.drain_hand() + self.domain.drain(self.lane.source):
+                self.office.settle(other, trouble, session)
             return LEAVE
         return LEAVE if trouble.ends_session else None
 
@@ -264,7 +274,7 @@ class Recipients:
         if self.domain.postmaster is None and not self.domain.accepted and reachable:
             self.domain.postmaster = await self._ask_postmaster()
         for job, finding, reply in doubtful:
-            trouble = said(finding, reply, Stage.RCPT, self.host)
+            trouble = said(finding, reply, RCPT, self.host)
             postmaster = self.domain.postmaster
             if self.domain.accepted or (postmaster is not None and not _same(postmaster, reply)):
                 if finding.reason == "bare_refusal":
@@ -294,7 +304,7 @@ class Recipients:
 
     def _settle_catch_all(self) -> None:
         """Once the domain is known to accept all, asking for each address would cost and teach nothing."""
-        known = Trouble(Status.CATCH_ALL, "accepts_all_known", Stage.RCPT, 0.9, self.host.name)
+        known = Trouble(Status.CATCH_ALL, "accepts_all_known", RCPT, 0.9, self.host.name)
         for job in self.session.drain_hand() + self.domain.drain(self.lane.source):
             self.office.settle(job, known, self.session)
 

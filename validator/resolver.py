@@ -20,7 +20,8 @@ SOCKETS = 4
 TRIES = (1.5, 3.0, 5.0)
 # Datagrams read before the loop turns to others.
 READS = 64
-LONGEST_PACKET = 65535
+# What answers to `wire.query` may be long, and more: a longer one is cut and cannot be read.
+LONGEST_PACKET = 4096
 
 
 class DnsError(Exception):
@@ -110,12 +111,13 @@ class Resolver:
             question = wire.query(0, name, kind)
         except wire.WireError as error:
             raise DnsError("malformed", str(error)) from None
-        message = None
         for patience in TRIES:
-            with contextlib.suppress(TimeoutError, OSError):
+            try:
                 message = await self._udp().ask(name, kind, question, patience)
                 break
-        if message is None:
+            except (TimeoutError, OSError):
+                continue
+        else:
             raise DnsError("timeout", f"{name}: the resolver {self.host} port {self.port} did not answer")
         if message.truncated:
             message = await self._tcp(name, kind)

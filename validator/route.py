@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import random
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
+from typing import NamedTuple
 
 from validator import wire
 from validator.resolver import DnsError, Questions
 from validator.status import Status
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(NamedTuple):
     """A mail exchanger; `best` if no other is preferred to it."""
 
     name: str
@@ -22,8 +21,7 @@ class Host:
     best: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """Where mail of a domain goes.
 
     Attributes:
@@ -50,8 +48,7 @@ class Route:
         return ordered
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
+class Addresses(NamedTuple):
     """The addresses of one exchanger, or why there are none that may be dialled."""
 
     usable: tuple[str, ...]
@@ -70,12 +67,8 @@ async def find_route(dns: Questions, domain: str) -> Route:
     records = [value for value in answer.values if isinstance(value, tuple)]
     if not records:
         return Route((Host(domain, 0, True),), implicit=True)
-    if len(records) == 1 and records[0][1] == ".":
-        return Route(
-            status=Status.NO_MX,
-            reason="null_mx",
-            details=f"The domain {domain} declares that it takes no mail.",
-        )
+    if len(records) == 1:
+        return _only(*records[0], domain)
     named = sorted({record for record in records if record[1] != "."})
     if not named:
         return Route(
@@ -83,6 +76,13 @@ async def find_route(dns: Questions, domain: str) -> Route:
         )
     least = named[0][0]
     return Route(tuple(Host(name, preference, preference == least) for preference, name in named))
+
+
+def _only(preference: int, name: str, domain: str) -> Route:
+    if name != ".":
+        return Route((Host(name, preference, True),))
+    details = f"The domain {domain} declares that it takes no mail."
+    return Route(status=Status.NO_MX, reason="null_mx", details=details)
 
 
 async def find_addresses(
@@ -100,24 +100,18 @@ async def find_addresses(
     if ":" in host or host.rpartition(".")[2].isdigit():
         # An MX that names an address breaks RFC 5321 section 5.1; dialling it is not our job.
         return Addresses((), (), "names an address")
-    results = [await _ask(dns, host, family) for family in families]
     found: list[str] = []
     error = ""
-    for result in results:
-        if isinstance(result, DnsError):
-            error = error or result.kind
-        else:
-            found.extend(str(value) for value in result.values)
-    usable = tuple(found if allow_private else [ip for ip in found if is_public(ip)])
+    for family in families:
+        try:
+            found += [str(value) for value in (await dns.ask(host, family)).values]
+        except DnsError as failure:
+            error = error or failure.kind
+    if allow_private:
+        return Addresses(tuple(found), (), "" if found else error)
+    usable = tuple([ip for ip in found if is_public(ip)])
     refused = tuple([ip for ip in found if ip not in usable])
-    return Addresses(usable, refused, "" if usable or refused else error)
-
-
-async def _ask(dns: Questions, host: str, family: int) -> wire.Message | DnsError:
-    try:
-        return await dns.ask(host, family)
-    except DnsError as error:
-        return error
+    return Addresses(usable, refused, "" if found else error)
 
 
 def dns_failure(error: DnsError) -> Route:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from validator.budget import Lane
 from validator.classify import classify
@@ -12,7 +13,7 @@ from validator.office import Office
 from validator.recipients import Recipients
 from validator.reply import Reply
 from validator.route import Host
-from validator.smtp import ProtocolError
+from validator.smtp import Answer, ProtocolError
 from validator.status import Stage, Status
 from validator.transport import Line, Link, LinkError
 from validator.trouble import ABOUT_US, Trouble, broken, no_address, said, weightiest
@@ -175,10 +176,10 @@ class Session:
     async def _converse(self, link: Link, host: Host) -> Trouble | None:
         times = self.settings.timeouts
         self.stage = Stage.BANNER
-        banner = (await link.exchange(b"", times.banner))[0]
+        banner, *greeted = await link.exchange(b"", times.banner, partial(self._hello, link))
         if not banner.reply.positive:
             return self.refused(banner.reply, Stage.BANNER, host)
-        trouble = await self._greet(link, host)
+        trouble = await self._greet(link, host, greeted)
         if trouble is not None:
             return trouble
         if (
@@ -190,18 +191,22 @@ class Session:
             answer = (await link.exchange(link.dialogue.starttls(), times.command))[0]
             if answer.reply.positive:
                 await link.secure(host.name, times.command)
-                trouble = await self._greet(link, host)
+                trouble = await self._greet(link, host, [])
                 if trouble is not None:
                     return trouble
         return await Recipients(self, link, host).ask_all()
 
-    async def _greet(self, link: Link, host: Host) -> Trouble | None:
+    def _hello(self, link: Link) -> tuple[bytes, float]:
         self.stage = Stage.EHLO
-        command = self.settings.timeouts.command
-        answer = (await link.exchange(link.dialogue.ehlo(self.settings.helo), command))[0]
-        if answer.reply.code in (500, 501, 502, 504, 550):
-            answer = (await link.exchange(link.dialogue.helo(self.settings.helo), command))[0]
-        return None if answer.reply.positive else self.refused(answer.reply, Stage.EHLO, host)
+        return link.dialogue.ehlo(self.settings.helo), self.settings.timeouts.command
+
+    async def _greet(self, link: Link, host: Host, answers: list[Answer]) -> Trouble | None:
+        """Greet, if that has no answers yet."""
+        reply = (answers or await link.exchange(*self._hello(link)))[0].reply
+        if reply.code in (500, 501, 502, 504, 550):
+            command = self.settings.timeouts.command
+            reply = (await link.exchange(link.dialogue.helo(self.settings.helo), command))[0].reply
+        return None if reply.positive else self.refused(reply, Stage.EHLO, host)
 
     def refused(self, reply: Reply, stage: Stage, host: Host) -> Trouble:
         """What a refusal before RCPT means."""

@@ -39,7 +39,7 @@ class Settings:
         greylist_delays: Seconds before each return to a greylisting server; empty: no return.
         patience: Longest wait for a cool-down before an address is given up as THROTTLED, seconds.
         probe_consumer_microsoft: Ask outlook.com and hotmail.com although their policy forbids it.
-        proxy: SOCKS5 URL; off by default, see `validator.transport.TcpConnector`.
+        proxy: SOCKS5 URL; off by default, see `validator.dial.TcpConnector`.
         transcript: Keep the lines of each session.
         window: Addresses in hand at once when streaming.
         addresses_per_domain: Addresses of exchangers dialled before giving up.

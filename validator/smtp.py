@@ -18,6 +18,8 @@ from validator.reply import Reply, parse_lines
 from validator.status import Stage
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+UNASKABLE = re.compile(r"[\x00-\x1f\x7f<>]")
+RCPT_BETWEEN = ">\r\nRCPT TO:<"
 # RFC 5321 section 4.5.3.1.5 allows 512 octets in a reply line; servers exceed it, but none needs more than
 # this.
 LONGEST_LINE = 4096
@@ -26,6 +28,7 @@ MOST_LINES = 256
 # Servers repeat themselves: what one read brought is kept read, if it is short and whole.
 LONGEST_KEPT = 512
 MOST_KEPT = 256
+RCPT = Stage.RCPT  # a member looked up in its class costs Python 3.11 as much as a call
 
 
 class ProtocolError(Exception):
@@ -119,14 +122,16 @@ class Dialogue:
         self._need(State.READY)
         return self._command(Stage.MAIL, f"MAIL FROM:<{sender}>{' SMTPUTF8' if utf8 else ''}")
 
-    def rcpt(self, address: str) -> bytes:
-        """Ask for one recipient. With pipelining this may follow MAIL before its answer."""
-        self._need(State.MAIL, State.READY)
-        if self.state is State.READY and Stage.MAIL not in self._pending:
-            raise ProtocolError("RCPT before MAIL")
-        if not address or "<" in address or ">" in address:
+    def rcpt(self, *addresses: str) -> bytes:
+        """Ask for recipients, with pipelining several at once; these may follow MAIL before its answer."""
+        if self.state is not State.MAIL:
+            self._need(State.READY)
+            if Stage.MAIL not in self._pending:
+                raise ProtocolError("RCPT before MAIL")
+        if not all(addresses) or UNASKABLE.search("".join(addresses)):
             raise ProtocolError("not an address for RCPT")
-        return self._command(Stage.RCPT, f"RCPT TO:<{address}>")
+        self._pending.extend([RCPT] * len(addresses))
+        return f"RCPT TO:<{RCPT_BETWEEN.join(addresses)}>\r\n".encode()
 
     def rset(self) -> bytes:
         """Drop the transaction."""
@@ -143,7 +148,7 @@ class Dialogue:
         if CONTROL.search(line):
             raise ProtocolError("control character in a command")
         self._pending.append(stage)
-        return line.encode("utf-8") + b"\r\n"
+        return f"{line}\r\n".encode()
 
     def _need(self, *states: State) -> None:
         if self.state not in states:
@@ -173,14 +178,13 @@ class Dialogue:
         return answers
 
     def _answer(self, said: Said) -> Answer:
-        reply = said.reply
         if not self._pending:
             # 421 may come unasked (RFC 5321 section 3.8); anything after QUIT is its good-bye.
-            return Answer(Stage.POLICY, reply)
+            return Answer(Stage.POLICY, said.reply)
         stage = self._pending.popleft()
-        if reply.positive and self.state is not State.CLOSING:
+        if stage is not RCPT and said.reply.code < 300 and self.state is not State.CLOSING:
             self._advance(stage, said.lines)
-        return Answer(stage, reply)
+        return Answer(stage, said.reply)
 
     def _advance(self, stage: Stage, lines: tuple[str, ...]) -> None:
         if stage is Stage.BANNER:

@@ -1,20 +1,21 @@
-"""The asyncio edge of the dialogue: sockets, timers, TLS, SOCKS5, transcript."""
+"""The asyncio edge of the dialogue: one connection, its time-outs, TLS, transcript."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import inf
-from typing import Protocol, cast
+from typing import cast
 
-from validator.deadlines import Patience, Watch
+from validator.deadlines import Watch
 from validator.smtp import Answer, Dialogue, ProtocolError
 from validator.status import Stage
+
+UNASKED = Stage.POLICY
 
 
 class LinkError(Exception):
@@ -63,6 +64,7 @@ class Link(asyncio.Protocol):
         "_leaving",
         "_loop",
         "_on_gone",
+        "_then",
         "_timeout",
         "_transport",
         "_trouble",
@@ -81,6 +83,7 @@ class Link(asyncio.Protocol):
         self._loop = self._watch.loop
         self.deadline = inf
         self._timeout = inf
+        self._then: Callable[[], tuple[bytes, float]] | None = None
         self._answers: list[Answer] = []
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -107,17 +110,29 @@ class Link(asyncio.Protocol):
             return
         if self.transcript is not None:
             self._note("<", [str(answer.reply) for answer in answers])
+        unasked = answers[-1].stage is UNASKED  # it belongs to no command; older commands are answered before
         if self._leaving:
-            # What came before answered older commands.
-            if any(answer.stage is Stage.POLICY for answer in answers):
+            if unasked:
                 self._close()
             return
-        # What belongs to no command was unasked.
-        self._answers += [answer for answer in answers if answer.stage is not Stage.POLICY]
-        if self._waiter is not None:
+        self._answers += [answer for answer in answers if answer.stage is not UNASKED] if unasked else answers
+        if self._waiter is None:
+            return
+        if len(self._answers) >= self._wanted and not self._go_on():
+            self.deadline = inf
+            self._wake()
+        else:
             self.deadline = self._loop.time() + self._timeout  # each answer has its own time
-            if len(self._answers) >= self._wanted:
-                self._wake()
+
+    def _go_on(self) -> bool:
+        """Say what was to follow a positive answer; false if nothing was."""
+        then, self._then = self._then, None
+        if then is None or not self._answers[-1].reply.positive:
+            return False
+        data, self._timeout = then()
+        self._say(data)
+        self._wanted += self.dialogue.waiting
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The other side is gone."""
@@ -130,22 +145,25 @@ class Link(asyncio.Protocol):
 
     # --- for the session --------------------------------------------------------------------------
 
-    async def exchange(self, data: bytes, timeout: float) -> list[Answer]:
+    async def exchange(
+        self, data: bytes, timeout: float, then: Callable[[], tuple[bytes, float]] | None = None
+    ) -> list[Answer]:
         """Send, then wait until every command has its answer.
 
         Args:
             data: Commands made by `self.dialogue`.
             timeout: Seconds allowed for each answer.
+            then: Asked for more commands, and the seconds for their answers, if the last answer is positive
+                and did not come before it was waited for. It spares a turn of the loop.
 
         Raises:
             LinkError: with the answers that did come.
         """
-        if data and self._transport is not None and self._trouble is None:
-            if self.transcript is not None:
-                self._note(">", data.decode("utf-8", "replace").splitlines())
-            self._transport.write(data)
-        self._wanted = len(self._answers) + self.dialogue.waiting
-        if self._trouble is None and len(self._answers) < self._wanted:
+        if data and self._trouble is None:
+            self._say(data)
+        wanted = self._wanted = len(self._answers) + self.dialogue.waiting
+        if self._trouble is None and len(self._answers) < wanted:
+            self._then = then
             self._timeout = timeout
             self.deadline = self._loop.time() + timeout
             self._waiter = self._loop.create_future()
@@ -158,6 +176,12 @@ class Link(asyncio.Protocol):
         if self._trouble is not None and len(answers) < self._wanted:
             raise LinkError(self._trouble.kind, str(self._trouble), answers)
         return answers
+
+    def _say(self, data: bytes) -> None:
+        if self.transcript is not None:
+            self._note(">", data.decode("utf-8", "replace").splitlines())
+        if self._transport is not None:
+            self._transport.write(data)
 
     async def secure(self, server_name: str, timeout: float) -> None:
         """Start TLS; the certificate is not verified, as between MTAs (RFC 7435, opportunistic).
@@ -239,81 +263,6 @@ class Link(asyncio.Protocol):
         if self.transcript is not None:
             now = self._loop.time()
             self.transcript.extend(Line(now, who, text) for text in texts)
-
-
-class Connector(Protocol):
-    """How a session gets its link; a simulation has its own."""
-
-    async def __call__(
-        self, ip: str, port: int, source: str, timeout: float, transcript: list[Line] | None
-    ) -> Link:
-        """Dial.
-
-        Raises:
-            LinkError: kind refused, timeout, unreachable or proxy.
-        """
-
-
-class TcpConnector:
-    """Dials from a given source address, or through a SOCKS5 proxy.
-
-    The proxy is off by default: behind it HELO, PTR and A cannot agree, and the address that servers judge is
-    somebody else's, so answers get worse and the blame goes to a stranger.
-    """
-
-    def __init__(self, proxy: str = "") -> None:
-        self.proxy = proxy
-        self._watch: Watch | None = None
-
-    async def __call__(
-        self, ip: str, port: int, source: str, timeout: float, transcript: list[Line] | None
-    ) -> Link:
-        """Dial; see `Connector`."""
-        loop = asyncio.get_running_loop()
-        watch = self._watch
-        if watch is None or watch.loop is not loop:
-            watch = self._watch = Watch(loop)
-        link = Link(transcript, watch)
-        try:
-            with Patience(watch, timeout):
-                if not (self.proxy or source):
-                    await loop.create_connection(lambda: link, ip, port)
-                    return link
-                sock = await self._proxied(ip, port) if self.proxy else await _dial(loop, ip, port, source)
-            await loop.create_connection(lambda: link, sock=sock)
-        except TimeoutError:
-            raise LinkError("timeout", f"no connection to {ip} port {port} within {timeout:g} s") from None
-        except ConnectionRefusedError:
-            raise LinkError("refused", f"{ip} port {port} refused the connection") from None
-        except OSError as error:
-            kind = "proxy" if self.proxy else "unreachable"
-            raise LinkError(kind, f"{ip} port {port}: {error.strerror or error}") from None
-        return link
-
-    async def _proxied(self, ip: str, port: int) -> socket.socket:
-        from python_socks import ProxyError  # noqa: PLC0415 - only when a proxy is asked for
-        from python_socks.async_.asyncio import Proxy  # noqa: PLC0415
-
-        try:
-            return await Proxy.from_url(self.proxy).connect(dest_host=ip, dest_port=port)
-        except ProxyError as error:
-            raise OSError(f"proxy: {error}") from None
-
-
-async def _dial(loop: asyncio.AbstractEventLoop, ip: str, port: int, source: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        if source:
-            # Linux: the port is chosen at connect(), so one source can reach many servers from the same port.
-            sock.setsockopt(socket.IPPROTO_IP, getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24), 1)
-            sock.bind((source, 0))
-        await loop.sock_connect(sock, (ip, port))
-    except BaseException:
-        sock.close()
-        raise
-    return sock
 
 
 @lru_cache(maxsize=1)

@@ -79,7 +79,7 @@ class Wire(asyncio.Transport):
 
 
 async def connect(ip: str, port: int, source: str, timeout: float, transcript: list[Line] | None) -> Link:  # noqa: ARG001
-    """validator.transport.Connector."""
+    """validator.dial.Connector."""
     link = Link(transcript)
     link.connection_made(Wire(link))
     return link

@@ -94,7 +94,7 @@ class World:
         timeout: float,  # noqa: ARG002 - the interface's
         transcript: list[Line] | None,
     ) -> Link:
-        """validator.transport.Connector."""
+        """validator.dial.Connector."""
         traffic = self.traffic[self.operators.of(self.ips[ip]).name, source]
         traffic.open_now += 1
         traffic.most_open = max(traffic.most_open, traffic.open_now)

@@ -11,7 +11,8 @@ from math import inf
 import pytest
 
 from validator.deadlines import Patience, Watch
-from validator.transport import Link, LinkError, TcpConnector
+from validator.dial import TcpConnector
+from validator.transport import Link, LinkError
 
 GREETING = b"220 here\r\n"
 

@@ -14,7 +14,8 @@ from tests.validator.conftest import Check, settings_for
 from tests.validator.servers import Mx, World
 from validator import Status, Validator
 from validator.budget import DAY, Lane, Lanes
-from validator.operators import Budget, Operator, default_operators, public_suffixes
+from validator.operators import Budget, Operator, default_operators
+from validator.suffixes import registered_domain
 
 
 def lane(**budget: float) -> Lane:
@@ -77,19 +78,14 @@ def test_the_operator_is_known_by_the_exchangers_name(host: str, name: str) -> N
     assert default_operators().of(host).name == name
 
 
-def test_the_public_suffixes_are_those_of_the_library_as_a_labels() -> None:
-    hosts = [
-        "mx.a.co.uk",
-        "mx.b.kobe.jp",
-        "a.b.xn--p1ai",
-        "mail.x.com",
-        "mx.y.xn--55qx5d.cn",
-        "one.test",
-        "com",
-    ]
+def test_the_registered_domain_is_the_librarys_for_every_rule_of_the_list() -> None:
     library = PublicSuffixList()
-    assert [public_suffixes().privatesuffix(host) for host in hosts] == [
-        library.privatesuffix(host) for host in hosts
+    suffixes = {rule.lstrip("!*.") for rule in library._publicsuffix if rule.isascii()}
+    assert len(suffixes) > 9000
+    hosts = [f"{front}{suffix}" for suffix in suffixes for front in ("", "mx.", "a.b.")]
+    hosts += ["one.test", "mx.one.test", "com", "mx.a.xn--unknown-", "a..com"]
+    assert [registered_domain(host) for host in hosts] == [
+        library.privatesuffix(host) or host for host in hosts
     ]
 
 
