@@ -7,6 +7,7 @@ import time
 from email.utils import parsedate_to_datetime
 
 from api.keys import Scope
+from api.routes.reports import LARGEST
 from tests.api.running import Running, running
 from tests.api.test_refusals import problem
 
@@ -34,7 +35,7 @@ def test_a_service_without_reports_and_a_key_without_their_scope_are_told_so(own
 
 
 def test_a_damaged_report_is_said_to_be_so(own: Running) -> None:
-    for text in ("", "{", "[1]", "[" * 100_000, '{"a": "' + "x" * (4 << 20) + '"}', "\udcff"):
+    for text in ("", "{", "[1]", "[" * 100_000, '{"a": "' + "x" * LARGEST + '"}', "\udcff"):
         (own.folder / "reports").mkdir(exist_ok=True)
         (own.folder / "reports/status.json").write_bytes(text.encode("utf-8", "surrogateescape"))
         own.settings["reports"] = str(own.folder / "reports")
