@@ -74,6 +74,9 @@ def test_a_bad_template_leaves_the_running_service_as_it_was(
     assert converged.sh("n1", ETC) == files
     assert converged.sh("n1", f"systemctl is-active {unit}") == "active"
     assert converged.sh("n1", ANSWERS[unit]) not in {"", "0"}
+
+
+def test_after_all_of_these_nothing_is_left_to_change(converged: Fleet) -> None:
     assert converged.operate("preview", converged.host("n1"))["n1"]["status"] == "unchanged"
 
 
@@ -145,7 +148,9 @@ def test_a_changed_host_key_and_a_host_that_is_down_are_told_and_the_rest_is_see
     assert f"{converged.known_hosts}:{at + 1}" in reports["n1"]["error"]
     assert reports["n2"]["status"] == "unreachable"
     assert f"no SSH at {ADDRESSES['n2']}" in reports["n2"]["error"]
-    assert reports["hub"]["status"] == "unchanged"
+    # Looked at as ever; what it would get is the pins that were tampered with here.
+    assert reports["hub"]["error"] is None
+    assert [line for line in reports["hub"]["changes"] if "known_hosts" not in line] == []
     converged.operate("learn", converged.host("n2"))
 
 
@@ -176,7 +181,8 @@ def test_a_swap_that_dies_half_way_is_put_right_by_the_next_run(converged: Fleet
     text = script.read_text()
     assert good in text
     host = converged.host("n1")
-    host["data"]["domains"][0]["accounts"].append({"address": "new@n1-alpha.example", "display_name": "N"})
+    new = f"new-{moment.replace(' ', '-')}@n1-alpha.example"
+    host["data"]["domains"][0]["accounts"].append({"address": new, "display_name": "N"})
     deadly = converged.known_hosts.parent / "deadly.sh"
     deadly.write_text(text.replace(good, bad))
     report = converged.operate("converge", host, SWAP_SCRIPT=str(deadly))["n1"]
@@ -189,10 +195,7 @@ def test_a_swap_that_dies_half_way_is_put_right_by_the_next_run(converged: Fleet
         converged.sh("n1", "find /etc /var/lib/outreach -name '*.outreach-*' -o -name journal -path '/var/*'")
         == ""
     )
-    assert "new@n1-alpha.example" in converged.sh(
-        "n1", "postmap -q new@n1-alpha.example texthash:/etc/postfix/senders"
-    )
-    assert converged.operate("converge", converged.host("n1"))["n1"]["error"] is None
+    assert new in converged.sh("n1", f"postmap -q {new} texthash:/etc/postfix/senders")
 
 
 def test_a_killed_operator_leaves_hosts_that_the_next_run_converges(converged: Fleet) -> None:
