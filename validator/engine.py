@@ -134,7 +134,7 @@ class Engine:
         if domain.route is None:
             if not domain.resolving:
                 self._lookups.ask(domain)
-        else:
+        elif domain.catch_all or not (domain.queued or domain.probing):
             self._offer(domain)
 
     def _routed(self, domain: Domain, route: Route) -> None:
