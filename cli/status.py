@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json as jsonlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from ipaddress import ip_address
 from typing import Annotated
 
 import dns.exception
@@ -20,17 +18,17 @@ from cli import fail
 from cli.fleet import DEFAULT_FILE, FleetFile, read_fleet
 from cli.team import tell as tell_team
 from deploys.telegram import Telegram, telegram
-from inventory import Allocation, HostsError, Role, allocate, known_hosts_file
+from inventory import Allocation, Role, allocate, known_hosts_file
 from notifier import ConfigurationError
-from notifier import Report as Message
 from status.blocklists import DEFAULTS, DQS_VARIABLE, BlockList, lists
-from status.difference import Change, Memory, StateError, changes, load, remember, save, state_file
+from status.difference import Memory, changes, load, remember, save, state_file
 from status.finding import Report
 from status.observe import look_inside
 from status.publish import published
-from status.questions import Questions
-from status.render import as_json, show, show_changes, told
+from status.questions import questions_of
+from status.render import as_json, show, show_changes
 from status.survey import Options, Place, Survey, places
+from status.telling import news
 
 FINE, BROKEN = 0, 2
 
@@ -72,7 +70,7 @@ def status(
     with _one_line():
         memory = (load(kept) or Memory({})) if diff else Memory({})
         options = Options(via, _lists(blocklist), _limit(allocation, limit))
-        questions = Questions(_resolver(resolver))
+        questions = questions_of(resolver)
         if questions.problem:
             fail(f"DNS cannot be asked: {questions.problem}; --resolver ADDRESS asks another one")
         key = os.environ.get("OUTREACH_SSH_KEY") or None
@@ -82,7 +80,8 @@ def status(
         _tell(report, memory, diff=diff, json=json)
         if publish:
             _publish(report, seen)
-        safe = _tell_team(bot, report, changes(memory, report)) if bot else True
+        changed = changes(memory, report)
+        safe = tell_team(bot, *news(report, changed)) if bot and changed else True
         # What nobody could be told is news in the next run again.
         if diff and safe:
             save(kept, remember(memory, report))
@@ -113,18 +112,6 @@ def _bot() -> Telegram:
     return bot
 
 
-def _tell_team(bot: Telegram, report: Report, changed: Sequence[Change]) -> bool:
-    """One message with all that changed, and whether it is safe.
-
-    The same one again, where a run died before it noted what it told, is counted.
-    """
-    if not changed:
-        return True
-    text = told(report, changed)
-    what = hashlib.sha256(text.rpartition("\n")[0].encode()).hexdigest()[:16]
-    return tell_team(bot, Message(f"Fleet {report.fleet}: {len(changed)} changed", text), f"status/{what}")
-
-
 def _publish(report: Report, seen: Sequence[Place]) -> None:
     """Put the report where the orchestrator's REST service finds it."""
     (orchestrator,) = (place.host for place in seen if place.server.role is Role.ORCHESTRATOR)
@@ -148,18 +135,6 @@ def _limit(allocation: Allocation, words: str) -> frozenset[str]:
     return frozenset(hosts)
 
 
-def _resolver(address: str | None) -> dns.resolver.Resolver:
-    """This machine's resolver, or the one at an address."""
-    if address is None:
-        return dns.resolver.Resolver()
-    found = dns.resolver.Resolver(configure=False)
-    try:
-        found.nameservers = [str(ip_address(address))]
-    except ValueError:
-        fail(f"--resolver: {address} is not an address of a resolver")
-    return found
-
-
 @contextmanager
 def _progress(hosts: int) -> Iterator[None]:
     console = Console(stderr=True)
@@ -175,5 +150,5 @@ def _one_line() -> Iterator[None]:
     """End with one line and status 1 for whatever a person can settle."""
     try:
         yield
-    except (HostsError, StateError, dns.exception.DNSException) as error:
+    except (ValueError, dns.exception.DNSException) as error:
         fail(str(error))

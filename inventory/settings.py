@@ -82,6 +82,7 @@ class Settings:
         report_domain: domain whose DMARC and TLS reports end here, if any.
         orchestrator_ipv4: the only address that a node's REST service answers to.
         orchestrator: what only the orchestrator has; None on a node.
+        known_hosts: the file on this machine in which the fleet's host keys are pinned.
         force: what was edited by hand may be overwritten, where that is asked about at all.
     """
 
@@ -96,6 +97,7 @@ class Settings:
     report_domain: str | None
     orchestrator_ipv4: str
     orchestrator: Orchestrator | None = None
+    known_hosts: str = ""
     force: bool = False
 
     @property
@@ -130,6 +132,7 @@ def settings(data: Mapping[str, Any]) -> Settings:
         report_domain=data.get("report_domain"),
         orchestrator_ipv4=data["orchestrator_ipv4"],
         orchestrator=_orchestrator(data) if data["role"] == "orchestrator" else None,
+        known_hosts=data.get("ssh_known_hosts_file", ""),
         force=data.get("force", False),
     )
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from status.files import StateError, write
 from status.finding import Finding, Level, Report
 
 Key = tuple[str, str, str]
@@ -77,10 +76,6 @@ def _gone(memory: Memory, report: Report) -> list[Key]:
     ]
 
 
-class StateError(ValueError):
-    """The state file cannot be read or written; the text is one line."""
-
-
 def state_file(fleet_file: Path, environ: Mapping[str, str]) -> Path:
     """Where a fleet's last run is kept: in `$XDG_STATE_HOME`, by the path of its file."""
     base = environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
@@ -116,19 +111,4 @@ def save(path: Path, memory: Memory) -> None:
         {"key": list(key), "level": str(level), "says": said}
         for key, (level, said) in sorted(memory.findings.items())
     ]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8"
-        ) as file:
-            temporary = Path(file.name)
-            try:
-                json.dump({"version": 1, "findings": rows}, file, indent=0)
-                file.flush()
-                os.fsync(file.fileno())
-                temporary.replace(path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise StateError(f"{path} cannot be written: {error.strerror}") from None
+    write(path, json.dumps({"version": 1, "findings": rows}, indent=0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from ipaddress import ip_address
 from threading import Lock
 
 import dns.exception
@@ -74,6 +75,23 @@ class Questions:
         except (dns.exception.DNSException, OSError) as error:
             return Answer(problem=f"it cannot be asked ({type(error).__name__})")
         return Answer(tuple(sorted(_text(record) for record in found.rrset or ())))
+
+
+def questions_of(resolver: str | None) -> Questions:
+    """Questions to this machine's resolver, or to the one at an address.
+
+    Raises:
+        ValueError: that is no address; one line.
+        dns.exception.DNSException: this machine names no resolver.
+    """
+    if resolver is None:
+        return Questions(dns.resolver.Resolver())
+    found = dns.resolver.Resolver(configure=False)
+    try:
+        found.nameservers = [str(ip_address(resolver))]
+    except ValueError:
+        raise ValueError(f"--resolver: {resolver} is not an address of a resolver") from None
+    return Questions(found)
 
 
 def _text(record: Rdata) -> str:

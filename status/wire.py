@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-MODULES = ("commands", "tls", "machine", "mail", "tools", "engine", "n8n", "main")
+MODULES = ("asked", "commands", "tls", "machine", "mail", "tools", "engine", "n8n", "main")
 """Of :mod:`status.probe`; each comes after those that it imports."""
 
 _SCRIPT = """import sys, types
@@ -15,7 +15,7 @@ for name, text in {sources!r}.items():
     parent, _, last = name.rpartition(".")
     if parent:
         setattr(sys.modules[parent], last, module)
-sys.modules["status.probe.main"].main()
+sys.modules["status.probe.main"].main(sys.argv[1])
 """
 
 

@@ -21,8 +21,8 @@ from api.service import Service
 
 router = APIRouter(route_class=guarded(Scope.REPORTS), dependencies=KEYED, tags=["reports"])
 
-LARGEST = 4 << 20
-"""Bytes of a report."""
+LARGEST = 16 << 20
+"""Bytes of a report: the status of 700 nodes with 3,500 domains has six million."""
 
 Name = Annotated[
     str,

@@ -17,6 +17,7 @@ from pathlib import Path
 from playbook import Work, work_of, write
 
 from deploys.secrets import account_password, password_hash, root_secret
+from deploys.watchkey import watch_key
 from inventory import allocate, hosts, known_hosts_file, load_fleet
 from lab import Lab
 
@@ -164,8 +165,9 @@ class Contest:
         names = [server.name for server in allocation.servers]
         addresses = {name: self._lab.hosts.spec(name).addresses[0] for name in names}
         passwords = Derived(root_secret(environ))
+        watcher = watch_key(root_secret(environ), allocation.fleet.infra_domain).public
         work = {
-            host.name: work_of(host, passwords)
+            host.name: work_of(host, passwords, watcher)
             for host in hosts(allocation, addresses, known_hosts=known_hosts, ssh_key=key)
         }
         idle = {

@@ -46,13 +46,13 @@ class Work:
         return tuple(service.unit for service in self.services if service.unit)
 
 
-def work_of(host: Host, passwords: Passwords) -> Work:
+def work_of(host: Host, passwords: Passwords, watcher: str) -> Work:
     """Read off our deploys what they want of a host."""
     current: Settings = settings(host.data)
     mail = mail_services(current, passwords)
     services = (
         base.identity(current),
-        base.ssh(current),
+        base.ssh(current, watcher),
         base.firewall(current),
         base.clock(current),
         base.logs(current),

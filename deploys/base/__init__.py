@@ -9,6 +9,8 @@ from pyinfra.api.deploy import deploy
 from deploys.base import services
 from deploys.operations.packages import installed
 from deploys.operations.service import configure
+from deploys.secrets import root_secret
+from deploys.watchkey import watch_key
 from inventory.settings import Settings
 
 
@@ -24,7 +26,8 @@ def base(current: Settings, packages: tuple[str, ...]) -> None:
     installed(name="Packages", names=(*services.PACKAGES, *packages))
     # The name first: services read it when they start.
     configure(name="Host name", service=services.identity(current))
-    configure(name="SSH", service=services.ssh(current), refuse=partial(services.locks_up, current))
+    watcher = watch_key(root_secret(), current.infra_domain).public
+    configure(name="SSH", service=services.ssh(current, watcher), refuse=partial(services.locks_up, current))
     configure(name="User of the tools", service=services.accounts(current))
     # Closed before any service that listens is started; its rules name the users `postfix` and `outreach`.
     configure(

@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_network
 
 from deploys.operations.configuration import File, Observed, Service
 from deploys.operations.render import render
+from deploys.watchkey import authorization
 from inventory.places import API_PORT
 from inventory.settings import Settings
 
@@ -40,18 +41,26 @@ def identity(host: Settings) -> Service:
     )
 
 
-def ssh(host: Settings) -> Service:
-    """Root by key and nothing else.
+def ssh(host: Settings, watcher: str) -> Service:
+    """Root by key and nothing else; and for the orchestrator's key, the status probe and nothing else.
 
     Root, because it is what every provider hands out, and what an operator does here is root's work:
     a second user with sudo for everything is the same power behind one more thing to break. The log names the
     key.
+
+    Args:
+        host: a host of any role.
+        watcher: public half of :func:`deploys.watchkey.watch_key`.
     """
+    keys = {
+        "ssh_keys": host.ssh_keys,
+        "watcher": authorization(watcher, host.orchestrator_ipv4),
+    }
     return Service(
         name="ssh",
         files=(
             File("/etc/ssh/sshd_config.d/00-outreach.conf", render("ssh/sshd.conf")),
-            File("/etc/ssh/authorized_keys.d/root", render("ssh/authorized_keys", ssh_keys=host.ssh_keys)),
+            File("/etc/ssh/authorized_keys.d/root", render("ssh/authorized_keys", **keys)),
         ),
         unit="ssh",
         check=render("ssh/check.sh", ssh_keys=host.ssh_keys),

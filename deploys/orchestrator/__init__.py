@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from pyinfra.api.deploy import deploy
 from pyinfra.context import host
 
@@ -12,8 +15,10 @@ from deploys.orchestrator.backups import backups
 from deploys.orchestrator.credentials import Credentials
 from deploys.orchestrator.memory import MemoryGib
 from deploys.orchestrator.services import OrchestratorServices, orchestrator_services
+from deploys.orchestrator.watch import watch
 from deploys.secrets import root_secret
 from deploys.telegram import telegram
+from deploys.watchkey import watch_key
 from inventory.settings import Settings
 
 
@@ -41,6 +46,7 @@ def orchestrator(current: Settings, python: str) -> None:
     wanted = _services(current, python)
     configure(name="Valkey", service=wanted.valkey)
     configure(name="Reports", service=wanted.reports)
+    configure(name="Status", service=_watch(current))
     # Last: it looks whether it could back up what is there.
     configure(name="Backups", service=_backups(current))
 
@@ -49,6 +55,16 @@ def _backups(current: Settings) -> Service | None:
     if current.orchestrator is None:
         return None
     return backups(current, Credentials(root_secret()), telegram().base_url)
+
+
+def _watch(current: Settings) -> Service | None:
+    if current.orchestrator is None:
+        return None
+    file = Path(current.known_hosts)
+    pins = file.read_text(encoding="utf-8") if file.is_file() else ""
+    key = watch_key(root_secret(), current.infra_domain)
+    via = os.environ.get("OUTREACH_VIA", "")
+    return watch(current.orchestrator.fleet, pins, key, via, telegram().base_url)
 
 
 def _services(current: Settings, python: str) -> OrchestratorServices:

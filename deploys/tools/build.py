@@ -21,7 +21,7 @@ from deploys.cache import cache_path
 from deploys.tools.release import PYTHON, Release
 
 _GLIBC = range(5, 42)  # what Debian 13's glibc 2.41 runs (PEP 600): every manylinux up to it
-_SOURCES_ONLY = ("nkeys",)  # published without a wheel; pure Python, so that one made here fits there
+_SOURCES_ONLY = ("nkeys", "pyspf")  # without a wheel; pure Python, so that one made here fits there
 _EPOCH = "1767225600"  # 2026-01-01: the wheel's bytes depend on its sources alone
 _ANSWER_SECONDS = 15  # of a package index, between two bytes
 

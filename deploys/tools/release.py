@@ -17,7 +17,7 @@ from typing import Any
 
 from deploys.builds import ReleaseError
 
-ROOMS = ("api", "backup", "engine", "metrics", "notifier", "validator")
+ROOMS = ("api", "backup", "engine", "inventory", "metrics", "notifier", "status", "validator")
 """They import nothing else of ours; `lint-imports` holds them to it."""
 LOCK = "requirements-node.lock"
 PYTHON = (3, 13)

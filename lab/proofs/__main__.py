@@ -62,6 +62,7 @@ PROOFS = [
     Proof("every alert rule is judged", metrics.rules_are_judged),
     Proof("an alert reaches the team", metrics.alerts_reach_the_team),
     Proof("status finds nothing wrong", status.nothing_wrong),
+    Proof("the orchestrator's key opens the status probe and nothing else", status.key_opens_nothing_else),
     Proof("mail is counted by its domain and operator", metrics.mail_is_counted, alone=True),
     Proof("a change is told once, and the report handed out", status.change_is_told_once, alone=True),
     Proof("the dashboards have figures", dashboards.dashboards_have_figures, alone=True),
@@ -81,6 +82,8 @@ N8N = [
     Proof("200 leads come back validated, the right ones", n8n.leads_come_back_validated, alone=True),
     Proof("the daily digest reaches the team", n8n.digest_reaches_the_team),
     Proof("a workflow that fails is told of", n8n.failure_reaches_the_team),
+    Proof("an edit in n8n stays until it is forced", n8n.edit_stays_until_forced, alone=True),
+    Proof("n8n with another encryption key is told of", status.wrong_key_is_told, alone=True),
     Proof("an n8n that spoils its database is taken back", upgrade.broken_n8n_rolls_back, alone=True),
 ]
 """Tried where the fleet file asks for n8n."""

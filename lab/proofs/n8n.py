@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -27,6 +28,7 @@ from deploys.workflows import load
 from inventory import Allocation, allocate, load_fleet
 from lab.addresses import ACME_NAME, OPERATOR
 from lab.proofs.doors import open_doors
+from lab.proofs.rollback import CHECKOUT, outreach
 from lab.proofs.scene import Disproved, Scene, wait_until
 from lab.proofs.tools import chat
 
@@ -125,6 +127,25 @@ def failure_reaches_the_team(scene: Scene) -> str:
     return told()[0]
 
 
+def edit_stays_until_forced(scene: Scene) -> str:
+    """What a person changed in n8n is named by a plan, left by an apply, and replaced by `--force` alone."""
+    wanted = next(iter(load()))
+    with _n8n(scene) as n8n:
+        n8n.log_in()
+        n8n.rename(wanted.id, f"{wanted.name}, edited")
+        planned = outreach(scene, CHECKOUT, "plan")
+        if "was edited in n8n and is left" not in planned.stdout + planned.stderr:
+            raise Disproved(f"the plan says nothing of it: {planned.stdout[-300:]} {planned.stderr[-300:]}")
+        words = ("apply", "--only", "nodes", "--limit", scene.orchestrator, "--yes")
+        for extra, name in (((), f"{wanted.name}, edited"), (("--force",), wanted.name)):
+            applied = outreach(scene, CHECKOUT, *words, *extra)
+            if applied.returncode:
+                raise Disproved(f"{' '.join(extra) or 'apply'}: {applied.stderr[-300:]}")
+            if (found := n8n.workflow(wanted.id)["name"]) != name:
+                raise Disproved(f"after apply {' '.join(extra)} it is {found!r}")
+    return f"{wanted.name!r} was renamed: named by the plan, left by an apply, put back by --force"
+
+
 def _told(scene: Scene, beginning: str) -> list[str]:
     return [text for text in chat(scene) if text.startswith(beginning)]
 
@@ -147,6 +168,19 @@ class _N8n:
     def post(self, path: str, body: dict[str, str], **headers: str) -> requests.Response:
         url = self.url + path
         return self._session.post(url, json=body, headers=headers, timeout=_SECONDS, verify=self._root)
+
+    def workflow(self, key: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.get(f"/rest/workflows/{key}").json()["data"]
+        return found
+
+    def rename(self, key: str, name: str) -> None:
+        """As the UI saves it."""
+        there = self.workflow(key)
+        body = {field: there[field] for field in ("nodes", "connections", "settings", "versionId")}
+        url = f"{self.url}/rest/workflows/{key}"
+        answer = self._session.patch(url, json={**body, "name": name}, timeout=_SECONDS, verify=self._root)
+        if answer.status_code != requests.codes.ok:
+            raise Disproved(f"n8n takes no edit: {answer.status_code} {answer.text[:200]}")
 
     def log_in(self) -> None:
         login = {"emailOrLdapLoginId": self.owner, "password": owner_password(root_secret(os.environ))}

@@ -23,6 +23,8 @@ from lab.proofs.sessions import all_over, polite_probes
 
 UNITS = ("outreach-api.service", "outreach-notifier.service")
 ORCHESTRATOR_UNITS = ("outreach-coordinator.service", "nats-server.service")
+STARTED_UNITS = ("outreach-status.service",)
+"""Run now and then, by their timers."""
 EXPOSURE_LIMIT = 3.0
 PORT = 8025
 PROBLEM = "application/problem+json"  # RFC 9457
@@ -39,12 +41,17 @@ def units_are_hardened(scene: Scene) -> str:
             state = scene.run(label, ["sh", "-c", f"systemctl is-active {unit} || true"]).strip()
             if state != "active":
                 raise Disproved(f"{label}: {unit} is {state}")
-            said = scene.run(label, ["systemd-analyze", "security", "--no-pager", unit])
-            level = _EXPOSURE.search(said)
-            if level is None or float(level[1]) > EXPOSURE_LIMIT:
-                raise Disproved(f"{label}: {level[0] if level else f'{unit}: {said[-200:]}'}")
-            seen.append(f"{label} {unit.removesuffix('.service')} {level[1]}")
+            seen.append(_exposure(scene, label, unit))
+    seen += [_exposure(scene, scene.orchestrator, unit) for unit in STARTED_UNITS]
     return f"active, exposure at most {EXPOSURE_LIMIT}: {', '.join(seen)}"
+
+
+def _exposure(scene: Scene, label: str, unit: str) -> str:
+    said = scene.run(label, ["systemd-analyze", "security", "--no-pager", unit])
+    level = _EXPOSURE.search(said)
+    if level is None or float(level[1]) > EXPOSURE_LIMIT:
+        raise Disproved(f"{label}: {level[0] if level else f'{unit}: {said[-200:]}'}")
+    return f"{label} {unit.removesuffix('.service')} {level[1]}"
 
 
 def verdicts_are_right(scene: Scene) -> str:

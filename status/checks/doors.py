@@ -17,6 +17,7 @@ PUBLIC_DOORS = {Role.NODE: (SMTP,), Role.ORCHESTRATOR: ()}
 API_DOOR = 8025
 EXPORTER_DOOR = 9100
 """Open to the orchestrator alone, whatever stands behind them."""
+_BLOCKED = "Many networks block it outwards: does it answer elsewhere?"
 STRANGERS_TRY = {role: (*PUBLIC_DOORS[role], *OPERATOR_DOORS[role], API_DOOR, EXPORTER_DOOR) for role in Role}
 """What hosts of the fleet knock at that are neither operators nor orchestrator."""
 
@@ -48,17 +49,19 @@ def open_doors(subject: Subject) -> Iterator[Finding]:
         elif door is Door.REFUSED:
             yield judge.failed("refused: nothing listens there", "Its service is stopped.", str(port))
         elif port == SMTP:
-            yield judge.failed(
-                "does not answer",
-                "Many networks block it outwards: does it answer elsewhere? Else: the provider's firewall.",
-                str(port),
-            )
+            yield judge.failed("does not answer", f"{_BLOCKED} Else: the provider's firewall.", str(port))
         else:
             yield judge.failed(
                 "does not answer",
                 "Is your address in operators.addresses? Else: the provider's firewall.",
                 str(port),
             )
+    if SMTP not in subject.outside.doors and SMTP in subject.strangers:
+        # Nobody dials it from the orchestrator, whose own firewall keeps it from mail servers.
+        if subject.strangers[SMTP]:
+            yield judge.ok("open for other nodes", str(SMTP))
+        else:
+            yield judge.failed("does not answer other nodes", "See its service and firewalls.", str(SMTP))
 
 
 def closed_doors(subject: Subject) -> Iterator[Finding]:

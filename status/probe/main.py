@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from status.probe import engine, machine, mail, n8n, tls, tools
+from status.probe.asked import Refused, checked
 
 Sections = dict[str, Callable[[], Any]]
 
@@ -93,6 +94,11 @@ def facts(asked: Mapping[str, Any]) -> dict[str, Any]:
     return found | {"started": started, "ended": time.time(), "errors": errors}
 
 
-def main() -> None:
-    """Answer what the first argument asks."""
-    sys.stdout.write(json.dumps(facts(json.loads(sys.argv[1]))) + "\n")
+def main(text: str) -> None:
+    """Answer what a text asks, on standard output; exit status 1 and one line where it may not be asked."""
+    try:
+        asked = checked(text)
+    except Refused as refused:
+        sys.stdout.write(f"error: {refused}\n")
+        raise SystemExit(1) from None
+    sys.stdout.write(json.dumps(facts(asked)) + "\n")

@@ -235,7 +235,7 @@ def test_a_locked_outbox_does_not_keep_a_message_back(shell: Shell, telegram: Te
     assert telegram.texts() == ["hello"]
 
 
-@pytest.mark.lab
+@pytest.mark.root
 def test_a_full_disk_does_not_keep_a_message_back(shell: Shell, telegram: Telegram, tmp_path: Path) -> None:
     (tmp_path / "small").mkdir()
     script = f'mount -t tmpfs -o size=64k none "{tmp_path}/small" && exec "$@"'

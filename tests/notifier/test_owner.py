@@ -53,7 +53,7 @@ def test_a_sender_that_closed_is_dead_and_leaves_nothing(outbox: Path) -> None:
     assert list(outbox.parent.iterdir()) == [outbox]
 
 
-@pytest.mark.lab
+@pytest.mark.root
 def test_roots_lock_belongs_to_the_outboxs_user(outbox: Path) -> None:
     os.chown(outbox, 65534, 65534)
     owner = Owner(outbox)

@@ -81,7 +81,8 @@ def test_the_units_that_must_run_are_those_the_deploy_converges() -> None:
         web = n8n_services(host, "2.0+r0", Credentials(b"0" * 32), "key")
         figures = metric_services(host, 80, Derived(), TELEGRAM)
         found = [
-            *(make(host) for make in (base_services.ssh, base_services.firewall, base_services.clock)),
+            base_services.ssh(host, "ssh-ed25519 AAAA"),
+            *(make(host) for make in (base_services.firewall, base_services.clock)),
             *(make(host) for make in (base_services.upgrades, base_services.resolver)),
             *(getattr(part, field.name) for part in (mail, more, web, figures) for field in fields(part)),
         ]
@@ -221,6 +222,17 @@ def test_port_25_is_open_from_here_or_from_another_node(
 )
 def test_strangers_get_in_at_no_door_but_port_25(strangers: dict[int, bool], levels: list[Level]) -> None:
     assert [level for _, level in judged(doors.closed_doors, subject(strangers=strangers))] == levels
+
+
+@pytest.mark.parametrize(
+    ("strangers", "found"),
+    [({25: True}, [("22", OK), ("25", OK)]), ({25: False}, [("22", OK), ("25", FAILED)]), ({}, [("22", OK)])],
+)
+def test_where_nobody_dials_port_25_other_nodes_tell(
+    strangers: dict[int, bool], found: list[tuple[str, Level]]
+) -> None:
+    seen = subject(outside=Outside({22: Door.OPEN}), strangers=strangers)
+    assert judged(doors.open_doors, seen) == found
 
 
 def test_an_orchestrator_takes_no_mail_and_lets_no_stranger_in() -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from status.difference import Memory, StateError, changes, load, remember, save, state_file
+from status.difference import Memory, changes, load, remember, save, state_file
+from status.files import StateError
 from status.finding import Finding, Level, Report, Weight
 
 EMPTY = Memory({})

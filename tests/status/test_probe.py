@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from inventory.places import CERTIFICATE
 from status.facts import HostFacts
 from status.observe import understood
 from status.probe import commands, machine, mail, tls, tools
@@ -26,7 +27,7 @@ def ask(environment: Mapping[str, str] | None = None, **over: Any) -> HostFacts:
         "units": ["ssh"],
         "mail": True,
         "keys": {},
-        "certificate": "/nonexistent",
+        "certificate": CERTIFICATE,
         "recipients": [],
         "outgoing": [],
         "knocks": [],
@@ -55,17 +56,17 @@ def door() -> Iterator[int]:
 
 
 def test_what_a_machine_without_any_command_can_say_is_said_and_the_rest_has_its_reason(door: int) -> None:
-    facts = ask({"PATH": "/nonexistent"}, knocks=[["127.0.0.1", door], ["127.0.0.1", 1]])
+    facts = ask({"PATH": "/nonexistent"}, knocks=[["127.0.0.1", 9100], ["127.0.0.1", 8025]])
     assert abs(facts.started - time.time()) < 60
     assert facts.memory
     assert facts.memory.total > facts.memory.available > 0
     assert facts.disks
     assert {disk.mount for disk in facts.disks} >= {"/"}
     assert door in (facts.listening or ())
-    assert facts.knocks == {f"127.0.0.1 {door}": True, "127.0.0.1 1": False}
+    assert facts.knocks == {"127.0.0.1 9100": False, "127.0.0.1 8025": False}
     assert facts.errors["units"] == "systemctl is not installed"
     assert facts.errors["queue"] == "postqueue is not installed"
-    assert facts.errors["certificate"] == "/nonexistent: No such file or directory"
+    assert facts.errors["certificate"] == f"{CERTIFICATE}: No such file or directory"
     assert set(facts.errors) >= {"updates", "sshd", "firewall", "mail", "failed"}
 
 
@@ -276,3 +277,8 @@ def test_the_api_is_asked_in_the_clear_on_loopback(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(tools, "run", lambda *_, **__: f"127.0.0.1:{port} (Stream)\n")
         assert tools.api_health() == {"health": 200, "health_version": "0.1.0+ab"}
         thread.join()
+
+
+def test_a_door_is_open_if_a_connection_comes_about(door: int) -> None:
+    assert mail.knock("127.0.0.1", door)
+    assert not mail.knock("127.0.0.1", 1)

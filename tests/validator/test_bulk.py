@@ -187,7 +187,7 @@ def test_an_existing_output_is_not_overwritten_by_accident(tmp_path: Path) -> No
     assert target.read_text() == "precious"
 
 
-@pytest.mark.lab
+@pytest.mark.root
 def test_a_full_disk_ends_the_run_in_one_line_with_the_output_whole(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()

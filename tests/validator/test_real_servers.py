@@ -147,7 +147,7 @@ def scripted(world: World) -> list[Mx]:
     return [edge, tarpit]
 
 
-@pytest.mark.lab
+@pytest.mark.root
 def test_every_status_is_right_and_every_session_ends_in_quit(
     world: World, real: tuple[Path, list[str]]
 ) -> None:

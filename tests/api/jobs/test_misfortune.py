@@ -141,7 +141,7 @@ def fill(disk: Path) -> Path:
             return path
 
 
-@pytest.mark.lab
+@pytest.mark.root
 def test_a_list_that_the_disk_cannot_hold_is_one_clear_error_and_leaves_nothing(disk: Path) -> None:
     async def go() -> None:
         async with opened(disk, NOWHERE, reserve=4 << 20) as jobs:
@@ -155,7 +155,7 @@ def test_a_list_that_the_disk_cannot_hold_is_one_clear_error_and_leaves_nothing(
     asyncio.run(go())
 
 
-@pytest.mark.lab
+@pytest.mark.root
 def test_a_job_stands_still_on_a_full_disk_and_goes_on_when_there_is_space(disk: Path, world: World) -> None:
     servers = serve(world, 2, delay=0.004)
     addresses = [f"u{n}@d{n % 2}.test" for n in range(600)]

@@ -25,9 +25,11 @@ from deploys.operations import render
 from deploys.operations.configuration import Observed, Service
 from deploys.orchestrator.credentials import Credentials
 from deploys.orchestrator.services import orchestrator_services
+from deploys.orchestrator.watch import watch
 from deploys.pki import HostCertificate, Trust
 from deploys.telegram import Telegram, telegram
 from deploys.tools.services import tool_services
+from deploys.watchkey import watch_key
 from engine.settings import load_coordination
 from inventory import allocate
 from inventory.mailboxes import mailboxes
@@ -68,15 +70,18 @@ class Derived:
 TRUST = Trust("CA", HostCertificate("certificate", "PRIVATE KEY"))
 
 
+SECRET = b"0" * 32
+PINS = "hub.infra.example,198.18.1.1 ssh-ed25519 AAAA\nn9.other.example,192.0.2.9 ssh-ed25519 AAAB\n"
 VERSION = "1.0+r0"
-CREDENTIALS = Credentials(b"0" * 32)
+CREDENTIALS = Credentials(SECRET)
 TELEGRAM = Telegram("1:token", "-100", "http://198.18.0.1:4004")
 
 
 def services(host: Settings) -> Iterator[Service]:
+    key = watch_key(SECRET, host.infra_domain)
+    yield base.ssh(host, key.public)
     for make in (
         base.identity,
-        base.ssh,
         base.accounts,
         base.firewall,
         base.clock,
@@ -91,6 +96,8 @@ def services(host: Settings) -> Iterator[Service]:
     yield from (each for each in (own.tools, own.notifier, own.coordinator) if each)
     more = orchestrator_services(host, 8, CREDENTIALS, "/opt/outreach/current/bin/python", TRUST)
     n8n = n8n_services(host, VERSION, CREDENTIALS, "key-to-the-api")
+    if host.orchestrator:
+        yield watch(host.orchestrator.fleet, PINS, key, "", "")
     for part in (more, n8n):
         yield from (each for field in fields(part) if (each := getattr(part, field.name)))
 
