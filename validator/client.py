@@ -137,25 +137,25 @@ class _Inbox:
 
     def __init__(self) -> None:
         self.verdicts: deque[Verdict] = deque()
-        self._reader: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
 
     def put(self, verdict: Verdict) -> None:
         """Take one in."""
         self.verdicts.append(verdict)
-        if self._reader is not None:
+        if self._waiter is not None:
             self.stir()
 
     def stir(self, *_: object) -> None:
         """Wake who waits."""
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     async def filled(self) -> None:
         """Wait until there is one, or `stir` is called."""
         if not self.verdicts:
-            self._reader = asyncio.get_running_loop().create_future()
-            await self._reader
-            self._reader = None
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
 
 
 def check(address: str, settings: Settings | None = None) -> Verdict:

@@ -69,7 +69,7 @@ class Patience:
         self._late = False
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._watch.loop)
         if task is None:
             raise RuntimeError("only a task can wait")
         self._task = task

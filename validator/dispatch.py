@@ -116,6 +116,8 @@ class Dispatcher:
             self._queues.pop(queue.operator.name, None)
 
     def _choose(self, queue: OperatorQueue, free: list[Lane]) -> tuple[Domain, Lane] | None:
+        if len(queue.ready) == len(free) == 1 and queue.ready[0].waiting_for(free[0].source):
+            return queue.ready.pop(), free[0]
         if len(free) > 1:
             self._rng.shuffle(free)
             free.sort(key=lambda lane: (lane.active, lane.sent))

@@ -43,11 +43,11 @@ class Engine:
         self._dns = dns
         self._connector = connector
         self._memory = memory
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._rng = random.Random()  # noqa: S311 - spreads load, guards nothing
         self._secret = secrets.token_bytes(16)
         self._domains: dict[str, Domain] = {}
-        self._tasks = Tasks(self._loop)
+        self._tasks = Tasks(self.loop)
         self._returns = Returns(settings, self._place, self.settle)
         self._free_hand = False
         self._next: tuple[Domain, Lane] | None = None
@@ -77,7 +77,7 @@ class Engine:
             What `withdraw` takes; None if the verdict was given at once.
         """
         self.pending += 1
-        now = self._loop.time()
+        now = self.loop.time()
         try:
             address = parse_address(raw)
         except SyntaxProblem as problem:
@@ -108,7 +108,7 @@ class Engine:
     async def room(self) -> None:
         """Wait until fewer than `window` addresses are in hand."""
         while self.pending >= self.settings.window:
-            self._room = self._loop.create_future()
+            self._room = self.loop.create_future()
             await self._room
 
     async def close(self) -> None:
@@ -118,8 +118,8 @@ class Engine:
         self._dispatcher.close()
         self._lookups.close()
         await self._tasks.close()
-        until = self._loop.time() + self.settings.timeouts.goodbye
-        while self._leaving and self._loop.time() < until:
+        until = self.loop.time() + self.settings.timeouts.goodbye
+        while self._leaving and self.loop.time() < until:
             await asyncio.sleep(0.01)
 
     # --- placing work -----------------------------------------------------------------------------
@@ -134,7 +134,7 @@ class Engine:
         if domain.route is None:
             if not domain.resolving:
                 self._lookups.ask(domain)
-        else:
+        elif domain.catch_all or not (domain.queued or domain.probing):
             self._offer(domain)
 
     def _routed(self, domain: Domain, route: Route) -> None:
@@ -274,7 +274,7 @@ class Engine:
         if job.withdrawn:
             return
         domain = session.domain if domain is None and session is not None else domain
-        verdict = verdict_of(job, trouble, domain, session, self._loop.time())
+        verdict = verdict_of(job, trouble, domain, session, self.loop.time())
         self._call(job.done, verdict)
 
     def _call(self, done: Callable[[Verdict], None], verdict: Verdict) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from validator.reply import Reply
 from validator.session import Session
 from validator.status import Status
 from validator.syntax import Address, is_disposable, is_role, shipped_lists, suggest_domain
 from validator.trouble import Trouble
 from validator.verdict import Verdict, sentence
 from validator.work import Domain, Job
+
+NO_REPLY = Reply(0, "", "")
+LONGEST_QUOTE = 500
 
 
 def verdict_of(
@@ -22,7 +26,7 @@ def verdict_of(
         session: The session that found it, if one did.
         now: Loop time.
     """
-    reply = trouble.reply
+    code, enhanced, text = trouble.reply or NO_REPLY
     verdict = Verdict(
         job.raw,
         trouble.status,
@@ -30,20 +34,22 @@ def verdict_of(
         trouble.details or sentence(trouble.reason, trouble.status),
         trouble.confidence,
         trouble.stage,
-        reply.code if reply else 0,
-        reply.enhanced if reply else "",
+        code,
+        enhanced,
         trouble.host,
         domain.operator.name if domain and domain.operator else "",
-        session.source_ip if session else "",
+        "",
         trouble.rule,
-        reply.text[:500] if reply else "",
+        text[:LONGEST_QUOTE],
         attempts=job.attempts,
         seconds=now - job.born,
         dns=domain.dns_seconds if domain else 0.0,
-        smtp=now - session.began if session else 0.0,
     )
-    if session is not None and session.transcript is not None:
-        verdict.transcript = list(session.transcript)
+    if session is not None:
+        verdict.source_ip = session.source_ip
+        verdict.smtp = now - session.began
+        if session.transcript is not None:
+            verdict.transcript = list(session.transcript)
     _flag(verdict, job.address)
     return verdict
 

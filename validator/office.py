@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from validator.route import Addresses, Host
@@ -18,6 +19,7 @@ class Office(Protocol):
     """What a session needs from the engine that started it."""
 
     settings: Settings
+    loop: asyncio.AbstractEventLoop
 
     async def dial(self, ip: str, source: str, transcript: list[Line] | None) -> Link:
         """Connect."""

@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from validator.classify import Finding, classify
+from validator.classify import Finding, default_table
 from validator.reply import Reply
 from validator.route import Host
 from validator.smtp import Answer
@@ -189,6 +189,7 @@ class Recipients:
                 self._finish(first, trouble)
 
     async def _judge(self, plan: list[tuple[Stage, Ask]], answers: list[Answer]) -> Trouble | None:
+        read = default_table().classify
         doubtful: list[tuple[Job, Finding, Reply]] = []
         ending: Trouble | None = LEAVE if len(answers) < len(plan) else None
         for (what, ask), (_, reply) in zip(plan, answers, strict=False):
@@ -199,7 +200,7 @@ class Recipients:
             self.session.stage = RCPT
             self.domain.broken = 0
             self._refusals += reply.permanent
-            finding = classify(reply, mx=self.host.name, address=ask.address)
+            finding = read(reply, stage=RCPT, mx=self.host.name, address=ask.address)
             if ask.job is None:
                 ending = self._learn(finding, reply) or ending
             elif finding.ask and not self.domain.accepted:

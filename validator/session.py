@@ -51,7 +51,7 @@ class Session:
         self.host: Host | None = None
         self.source_ip = lane.source
         self.transcript: list[Line] | None = [] if self.settings.transcript else None
-        self.loop = asyncio.get_running_loop()
+        self.loop = office.loop
         self.began = self.loop.time()
         self._link: Link | None = None
         self.hand: dict[int, Job] = {}
