@@ -11,16 +11,16 @@ import pyinfra
 from pyinfra.api.deploy import deploy
 from pyinfra.context import host
 
-from deploys.base import base
-from deploys.mail import mail
+from deploys.base.deploy import base
+from deploys.mail.deploy import mail
 from deploys.mail.services import PACKAGES as MAIL_PACKAGES
-from deploys.metrics import metrics
+from deploys.metrics.deploy import metrics
 from deploys.metrics.services import packages as metric_packages
-from deploys.n8n import n8n
+from deploys.n8n.deploy import n8n
 from deploys.n8n.services import packages as n8n_packages
-from deploys.orchestrator import orchestrator, stores
+from deploys.orchestrator.deploy import orchestrator, stores
 from deploys.orchestrator.services import packages
-from deploys.tools import python, release_brought, tools
+from deploys.tools.deploy import python, release_brought, tools
 from deploys.tools.services import PACKAGES as TOOL_PACKAGES
 from inventory.settings import settings
 
