@@ -33,7 +33,7 @@ def ask(number):
     began = time.monotonic()
     try:
         connection = http.client.HTTPSConnection(address, 8025, timeout=60, context=trust)
-        if number % 2:
+        if number % 8:
             connection.request("GET", "/health")
         else:
             body = json.dumps({"emails": ["no address"]})
@@ -43,7 +43,7 @@ def ask(number):
         said = json.loads(response.read())
         if response.status != 200:
             wrong.append(f"{response.status} {said}")
-        elif number % 2:
+        elif number % 8:
             versions.add(said["version"])
     except Exception as error:
         wrong.append(f"{type(error).__name__} {error}")
@@ -51,7 +51,7 @@ def ask(number):
 done = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), done.set()), daemon=True).start()
 threads = []
-while not done.wait(0.03):  # half of them with a key that may ask 20 times a second
+while not done.wait(0.03):  # an eighth with a key: what waits through a slow switch comes within its burst
     threads.append(threading.Thread(target=ask, args=(asked,)))
     threads[-1].start()
     asked += 1
