@@ -105,7 +105,7 @@ def test_killed_at_any_moment_it_loses_no_line_repeats_none_and_never_shows_less
                 seen = host.published()
         finally:
             running.kill()
-            running.communicate()
+            running.wait()  # its standard error is the log's reader's too, until the next line
     running = host.start()
     try:
         host.wait_for(4 * 20 * 25)
