@@ -169,7 +169,9 @@ def ask_for_the_digest(drill: Drill) -> None:
     """A workflow of the restored n8n runs, and reads the credentials that it was restored with."""
     key = webhook_key(root_secret(drill.env))
     before = drill.chat().count("Fleet digest, ")
-    drill.hub(f"curl -sSf -X POST -H '{WEBHOOK_HEADER}: {key}' http://127.0.0.1:5678/webhook/digest")
+    patiently = "--retry 60 --retry-delay 2 --retry-all-errors --max-time 60"  # it has just been started
+    header = f"{WEBHOOK_HEADER}: {key}"
+    drill.hub(f"curl -sSf {patiently} -X POST -H '{header}' http://127.0.0.1:5678/webhook/digest")
     wait_for(lambda: drill.chat().count("Fleet digest, ") > before)
 
 
