@@ -103,6 +103,11 @@ def _publisher(
 def _publish(host: Host, workflows: Sequence[Workflow], *, force: bool) -> str | None:
     """Publish what differs by now, and note how n8n has it; what went wrong, if anything."""
     source = _PUBLISHER.read_text("utf-8")
+    # Nothing, first, for the key to n8n that this makes where there is none, or the database was restored:
+    # without one nothing could be seen, and edits would be overwritten unasked.
+    succeeded, said = run(host, _PUBLISH, source, stdin="[]", timeout=_SECONDS)
+    if not succeeded:
+        return reason(said)
     _, said = run(host, PublishedWorkflows().command(tuple(one.id for one in workflows)))
     present, noted = PublishedWorkflows().process(said)
     steps = difference(workflows, present, noted, force=force)
