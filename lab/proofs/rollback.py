@@ -79,13 +79,22 @@ def broken_release_rolls_back(scene: Scene) -> str:
     wait_until(
         lambda: any(_FAILED.match(text) for text in chat(scene) - told), "word of it in the team's chat"
     )
-    planned = outreach(scene, CHECKOUT, "plan")
-    if planned.returncode != _NOTHING_TO_DO:
-        raise Disproved(f"the next plan is not empty: {planned.stdout[-300:]} {planned.stderr[-300:]}")
+    nothing_left_to_change(scene)
     return (
         f"{label} went back to {before}; {seen['asked']} questions meanwhile, none failed, the longest took"
         f" {seen['slowest']:.1f} s; the team was told; the next plan is empty"
     )
+
+
+def nothing_left_to_change(scene: Scene) -> None:
+    """The next plan of this checkout is empty.
+
+    Raises:
+        Disproved: it is not.
+    """
+    planned = outreach(scene, CHECKOUT, "plan")
+    if planned.returncode != _NOTHING_TO_DO:
+        raise Disproved(f"the next plan is not empty: {planned.stdout[-300:]} {planned.stderr[-300:]}")
 
 
 @contextmanager
