@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,7 +81,7 @@ class Link(asyncio.Protocol):
         self._loop = self._watch.loop
         self.deadline = inf
         self._timeout = inf
-        self._then: Callable[[], tuple[bytes, float]] | None = None
+        self._then: Callable[[Link], tuple[bytes, float]] | None = None
         self._answers: list[Answer] = []
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -126,7 +125,7 @@ class Link(asyncio.Protocol):
         then, self._then = self._then, None
         if then is None or not self._answers[-1].reply.positive:
             return False
-        data, self._timeout = then()
+        data, self._timeout = then(self)
         self._say(data)
         return True
 
@@ -144,7 +143,7 @@ class Link(asyncio.Protocol):
     # --- for the session --------------------------------------------------------------------------
 
     async def exchange(
-        self, data: bytes, timeout: float, then: Callable[[], tuple[bytes, float]] | None = None
+        self, data: bytes, timeout: float, then: Callable[[Link], tuple[bytes, float]] | None = None
     ) -> list[Answer]:
         """Send, then wait until every command has its answer.
 
@@ -228,8 +227,10 @@ class Link(asyncio.Protocol):
         data = self.dialogue.quit()
         if self.transcript is not None:
             self._note(">", ["QUIT"])
-        with contextlib.suppress(OSError, RuntimeError):
+        try:
             self._transport.write(data)
+        except (OSError, RuntimeError):
+            self._close()
         self._timeout = goodbye
         self.deadline = self._loop.time() + goodbye
 
