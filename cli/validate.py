@@ -174,7 +174,7 @@ def _fetch(hub: Hub, job: Job, output: Path, listed: Listed | None, *, ordered: 
     except KeyboardInterrupt:
         sys.stderr.write(
             f"outreach: the fleet goes on with job {name}:\n"
-            f"  outreach validate follow {name} {_words(listed)}-o {output}    comes back to it\n"
+            f"  outreach validate follow {name} {_words(listed, output)}    comes back to it\n"
             f"  outreach validate cancel {name}    stops it\n"
         )
         return INTERRUPTED
@@ -182,14 +182,13 @@ def _fetch(hub: Hub, job: Job, output: Path, listed: Listed | None, *, ordered: 
     return 0 if job["state"] == "DONE" else 1
 
 
-def _words(listed: Listed | None) -> str:
-    """The list, as `follow` is told of it."""
-    if listed is None:
-        return ""
-    words = [str(listed.source), *(["--column", listed.column] if listed.column else [])]
-    if kind_of(str(listed.source)) != listed.kind:
-        words += ["--format", listed.kind]
-    return shlex.join(words) + " "
+def _words(listed: Listed | None, output: Path) -> str:
+    """What `follow` is told beside the job's name to write the same columns to the same file."""
+    words: list[str] = []
+    if listed is not None:
+        words += [str(listed.source), *(["--column", listed.column] if listed.column else [])]
+        words += ["--format", listed.kind] if kind_of(str(listed.source)) != listed.kind else []
+    return shlex.join([*words, "-o", str(output)])
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import csv
 import json
 import tracemalloc
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -197,3 +197,51 @@ def test_what_cannot_be_done_is_said_in_one_line(
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert said in lines[0]
+
+
+class Fleet:
+    """An orchestrator whose fleet has checked all rows of ROWS but the last, before somebody gives up."""
+
+    def __init__(self, _file: Path) -> None:
+        self.calls: list[str] = []
+
+    def __enter__(self) -> Fleet:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def ask(self, _method: str, path: str) -> dict[str, Any]:
+        if len(self.calls) > 1:
+            raise KeyboardInterrupt
+        return {"id": path.rpartition("/")[2], "state": "RUNNING", "total": 3, "done": 2, "counts": {}} | {
+            "rate": None,
+            "eta_seconds": None,
+            "cooling": [],
+            "error": None,
+        }
+
+    def send(self, path: str, body: BinaryIO, _headers: object) -> dict[str, Any]:
+        assert (path, len(body.read().splitlines())) == ("/jobs?column=who", 4)
+        return self.ask("GET", f"/jobs/{'0' * 32}")
+
+    def lines(self, path: str) -> list[dict[str, Any]]:
+        self.calls.append(path)
+        return ROWS[:2] if path.endswith("after=0") else []
+
+
+@pytest.mark.parametrize("words", [["bulk", "my list"], ["follow", "0" * 32, "my list"]])
+def test_who_gives_up_has_the_columns_so_far_and_is_told_how_to_come_back_to_them(
+    words: list[str], *, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("cli.validate.Hub", Fleet)
+    monkeypatch.setattr("cli.validate.POLL", 0.0)
+    Path("my list").write_text("who,name\na@a.test,A\nb@a.test,B\nc@a.test,C\n")
+    with pytest.raises(SystemExit) as ended:
+        app(["validate", *words, "-o", "out.csv", "--column", "who", "--format", "csv"])
+    assert ended.value.code == 130
+    with Path("out.csv").open(newline="") as file:
+        found = [(line["who"], line["name"], line["row"]) for line in csv.DictReader(file)]
+    assert found == [("c@a.test", "C", "3"), ("a@a.test", "A", "1")]
+    back = f"outreach validate follow {'0' * 32} 'my list' --column who --format csv -o out.csv  "
+    assert back in capsys.readouterr().err
