@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 
 from validator.resolver import DnsError, Questions
 from validator.route import Route, dns_failure, find_route
@@ -24,7 +24,7 @@ class Lookups:
         dns: Whom to ask.
         tasks: Where the work is done.
         routed: Takes the answer.
-        ahead: How many routes wait for a session.
+        ahead: The routes that wait for a session.
         most: How many shall; none is looked up before a quarter of them is left.
     """
 
@@ -33,7 +33,7 @@ class Lookups:
         dns: Questions,
         tasks: Tasks,
         routed: Callable[[Domain, Route], None],
-        ahead: Callable[[], int],
+        ahead: Sized,
         most: int,
     ) -> None:
         self._dns = dns
@@ -59,8 +59,7 @@ class Lookups:
             self._tasks.begin(self._work())
 
     def _wanted(self) -> bool:
-        ahead = self._ahead()
-        self._paused = ahead > self._most // 4 if self._paused else ahead >= self._most
+        self._paused = len(self._ahead) >= (self._most // 4 + 1 if self._paused else self._most)
         return not self._paused
 
     def close(self) -> None:

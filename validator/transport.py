@@ -107,12 +107,11 @@ class Link(asyncio.Protocol):
             return
         if self.transcript is not None:
             self._note("<", [str(answer.reply) for answer in answers])
-        unasked = answers[-1].stage is UNASKED  # it belongs to no command; older commands are answered before
-        if self._leaving:
-            if unasked:
+        if answers[-1].stage is UNASKED:  # it belongs to no command; older commands are answered before
+            if self._leaving:
                 self._close()
-            return
-        self._answers += [answer for answer in answers if answer.stage is not UNASKED] if unasked else answers
+            answers = tuple(answer for answer in answers if answer.stage is not UNASKED)
+        self._answers += answers
         if self._waiter is None:
             return
         if self.dialogue.waiting or self._go_on():
@@ -163,11 +162,7 @@ class Link(asyncio.Protocol):
             self._timeout = timeout
             self.deadline = self._loop.time() + timeout
             self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self.deadline = inf
-                self._waiter = None
+            await self._waiter
         answers, self._answers = self._answers, []
         if self._trouble is not None and self.dialogue.waiting:
             raise LinkError(self._trouble.kind, str(self._trouble), answers)
@@ -224,6 +219,7 @@ class Link(asyncio.Protocol):
             return
         self._on_gone = on_gone
         self._leaving = True
+        self._waiter = None  # who was cancelled waits no more
         data = self.dialogue.quit()
         if self.transcript is not None:
             self._note(">", ["QUIT"])
@@ -254,8 +250,10 @@ class Link(asyncio.Protocol):
         self._wake()
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            self.deadline = inf
+            waiter.set_result(None)
 
     def _note(self, who: str, texts: list[str]) -> None:
         if self.transcript is not None:
