@@ -68,19 +68,18 @@ class Lookups:
 
     async def _work(self) -> None:
         """Find routes until none is asked for, or enough are found."""
+        time = self._loop.time
         try:
             while self._waiting and self._wanted():
-                await self._resolve(self._waiting.popleft())
+                domain = self._waiting.popleft()
+                began = time()
+                try:
+                    route = await find_route(self._dns, domain.name)
+                except Exception:
+                    log.exception("route of %s", domain.name)
+                    route = dns_failure(DnsError("malformed", domain.name))
+                domain.dns_seconds = time() - began
+                domain.resolving = False
+                self._routed(domain, route)
         finally:
             self._running -= 1
-
-    async def _resolve(self, domain: Domain) -> None:
-        began = self._loop.time()
-        try:
-            route = await find_route(self._dns, domain.name)
-        except Exception:
-            log.exception("route of %s", domain.name)
-            route = dns_failure(DnsError("malformed", domain.name))
-        domain.dns_seconds = self._loop.time() - began
-        domain.resolving = False
-        self._routed(domain, route)

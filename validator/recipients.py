@@ -131,7 +131,7 @@ class Recipients:
         reset = self.lane.operator.budget.reset
         plan: list[Step] = []
         for address, job in batch:
-            if not opened or reset or (job is not None and job.address.utf8):
+            if reset or not opened or (job is not None and job.address.utf8):
                 if opened:
                     plan.append((RSET, address, job))
                 plan.append((MAIL, address, job))
