@@ -17,7 +17,7 @@ PUBLIC_DOORS = {Role.NODE: (SMTP,), Role.ORCHESTRATOR: ()}
 API_DOOR = 8025
 EXPORTER_DOOR = 9100
 """Open to the orchestrator alone, whatever stands behind them."""
-_BLOCKED = "Many networks block it outwards: does it answer elsewhere?"
+_BLOCKED = "Your network closes port 25 outwards, as many do: look from another one."
 STRANGERS_TRY = {role: (*PUBLIC_DOORS[role], *OPERATOR_DOORS[role], API_DOOR, EXPORTER_DOOR) for role in Role}
 """What hosts of the fleet knock at that are neither operators nor orchestrator."""
 
@@ -48,8 +48,10 @@ def open_doors(subject: Subject) -> Iterator[Finding]:
             yield judge.ok("open" if door is Door.OPEN else "open for other nodes, not from here", str(port))
         elif door is Door.REFUSED:
             yield judge.failed("refused: nothing listens there", "Its service is stopped.", str(port))
+        elif port == SMTP and subject.mail_gets_out is False and port not in subject.strangers:
+            yield judge.unknown("mail servers of others do not answer here either", _BLOCKED, str(port))
         elif port == SMTP:
-            yield judge.failed("does not answer", f"{_BLOCKED} Else: the provider's firewall.", str(port))
+            yield judge.failed("does not answer", "See the provider's firewall.", str(port))
         else:
             yield judge.failed(
                 "does not answer",
