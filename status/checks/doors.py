@@ -17,7 +17,7 @@ PUBLIC_DOORS = {Role.NODE: (SMTP,), Role.ORCHESTRATOR: ()}
 API_DOOR = 8025
 EXPORTER_DOOR = 9100
 """Open to the orchestrator alone, whatever stands behind them."""
-_BLOCKED = "Your network closes port 25 outwards, as many do: look from another one."
+_BLOCKED = "Many networks block it outwards: does it answer elsewhere?"
 STRANGERS_TRY = {role: (*PUBLIC_DOORS[role], *OPERATOR_DOORS[role], API_DOOR, EXPORTER_DOOR) for role in Role}
 """What hosts of the fleet knock at that are neither operators nor orchestrator."""
 
@@ -51,7 +51,13 @@ def open_doors(subject: Subject) -> Iterator[Finding]:
         elif port == SMTP and subject.mail_gets_out is False and port not in subject.strangers:
             yield judge.unknown("mail servers of others do not answer here either", _BLOCKED, str(port))
         elif port == SMTP:
-            yield judge.failed("does not answer", "See the provider's firewall.", str(port))
+            judged_here = subject.mail_gets_out or port in subject.strangers
+            advice = (
+                "See the provider's firewall."
+                if judged_here
+                else f"{_BLOCKED} Else: the provider's firewall."
+            )
+            yield judge.failed("does not answer", advice, str(port))
         else:
             yield judge.failed(
                 "does not answer",
