@@ -14,13 +14,14 @@ import dns.resolver
 from cyclopts import Parameter
 from rich.console import Console
 
-from cli import fail
+from cli import fail, one_line
 from cli.fleet import DEFAULT_FILE, FleetFile, read_fleet
 from cli.team import tell as tell_team
 from deploys.telegram import Telegram, telegram
 from inventory import Allocation, Role, allocate, known_hosts_file
+from inventory.dqs import dqs_key
 from notifier import ConfigurationError
-from status.blocklists import DEFAULTS, DQS_VARIABLE, BlockList, lists
+from status.blocklists import DEFAULTS, BlockList, lists
 from status.difference import Memory, changes, load, remember, save, state_file
 from status.finding import Report
 from status.observe import look_inside
@@ -67,7 +68,7 @@ def status(
     allocation = allocate(read_fleet(fleet))
     bot = _bot() if tell else None
     kept = state_file(fleet, os.environ)
-    with _one_line():
+    with one_line(ValueError, dns.exception.DNSException):
         memory = (load(kept) or Memory({})) if diff else Memory({})
         options = Options(via, _lists(blocklist), _limit(allocation, limit))
         questions = questions_of(resolver)
@@ -121,7 +122,7 @@ def _publish(report: Report, seen: Sequence[Place]) -> None:
 
 def _lists(zones: list[str] | None) -> tuple[BlockList, ...]:
     try:
-        return lists(DEFAULTS if zones is None else zones, os.environ.get(DQS_VARIABLE, ""))
+        return lists(DEFAULTS if zones is None else zones, dqs_key(os.environ))
     except ValueError as error:
         fail(str(error))
 
@@ -143,12 +144,3 @@ def _progress(hosts: int) -> Iterator[None]:
         return
     with console.status(f"looking at {hosts} hosts"):
         yield
-
-
-@contextmanager
-def _one_line() -> Iterator[None]:
-    """End with one line and status 1 for whatever a person can settle."""
-    try:
-        yield
-    except (ValueError, dns.exception.DNSException) as error:
-        fail(str(error))
