@@ -133,27 +133,38 @@ gmx.net web.de t-online.de mail.ru yandex.ru comcast.net verizon.net att.net sbc
 cox.net libero.it me.com
 """.split()  # noqa: SIM905 - a list to be read and edited by people
 
+SHORTEST = 7
+"""Letters of a name that may be a slip; shorter ones are neighbours of too many others."""
+
+FRONT = 3
+"""Letters at the beginning of a form; few names share them, so most are known by them to be no slip."""
+
 
 @lru_cache(maxsize=1024)
 def suggest_domain(domain: str) -> str:
     """A well-known domain one slip of the finger away (a letter more, less, wrong or swapped), or nothing."""
     if domain in TYPO_TARGETS or domain in shipped_lists().free:
         return ""
-    slips = _slips()
-    for shorter in (domain, *_one_letter_less(domain)):
-        found = slips.get(shorter)
-        if found is not None:
-            return found
-    return ""
+    slips, fronts = _slips()
+    if fronts.isdisjoint(_one_letter_less(domain[: FRONT + 1])):
+        return ""
+    forms = _one_letter_less(domain) if len(domain) >= SHORTEST else []
+    return next((slips[form] for form in (domain, *forms) if form in slips), "")
 
 
 @lru_cache(maxsize=1)
-def _slips() -> dict[str, str]:
-    """Each target and each of its forms with one letter less: two words one slip apart share such a form."""
-    return {form: target for target in reversed(TYPO_TARGETS) for form in (target, *_one_letter_less(target))}
+def _slips() -> tuple[dict[str, str], frozenset[str]]:
+    """Each target and each of its forms with one letter less, and how these forms begin.
+
+    Two words one slip apart share such a form.
+    """
+    slips = {
+        form: target
+        for target in reversed(TYPO_TARGETS)
+        for form in (target, *(_one_letter_less(target) if len(target) >= SHORTEST else ()))
+    }
+    return slips, frozenset(form[:FRONT] for form in slips)
 
 
 def _one_letter_less(word: str) -> list[str]:
-    if len(word) < 7:  # short names are neighbours of too many others
-        return []
     return [word[:i] + word[i + 1 :] for i in range(len(word))]

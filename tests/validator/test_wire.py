@@ -21,6 +21,7 @@ from validator.route import Host, Route, find_addresses, find_route, is_public
 from validator.smtp import Dialogue, ProtocolError
 from validator.syntax import (
     PLAIN,
+    TYPO_TARGETS,
     SyntaxProblem,
     _parse_rare,
     is_disposable,
@@ -89,6 +90,17 @@ def test_what_is_no_address_is_refused_with_a_sentence(text: str) -> None:
 )
 def test_a_slip_of_the_finger_is_recognised(typed: str, meant: str) -> None:
     assert suggest_domain(typed) == meant
+
+
+@given(st.sampled_from([name for name in TYPO_TARGETS if len(name) >= 8]), st.integers(0, 14), st.data())
+def test_every_slip_at_any_letter_is_recognised(target: str, at: int, data: st.DataObject) -> None:
+    at %= len(target)
+    letter = data.draw(st.sampled_from("abcdefghijklmnopqrstuvwxyz0123456789-."))
+    less = target[:at] + target[at + 1 :]
+    swapped = target[:at] + target[at : at + 2][::-1] + target[at + 2 :]
+    for typed in (less, target[:at] + letter + target[at:], target[:at] + letter + less[at:], swapped):
+        known = typed in TYPO_TARGETS or typed in shipped_lists().free
+        assert (suggest_domain(typed) == "") == known
 
 
 def test_throw_away_domains_are_known_and_free_providers_are_none_of_them() -> None:
