@@ -100,7 +100,7 @@ def _dealt(members: list[Item], nodes: int, *, last: bool) -> list[Item]:
 
 
 def _runs(count: int, nodes: int, *, last: bool) -> Iterator[int]:
-    """Lengths of the runs of a domain with so many addresses: in a list's last part smaller towards the end."""
+    """Lengths of the runs of a domain with so many addresses; in a list's last part they get smaller."""
     while count:
         run = min(SHARE, count, ceil(count / (2 * nodes)) if last else SHARE)
         yield run
