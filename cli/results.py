@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
+from cli.listed import Listed
 from validator.rows import Format, Row
 
 
@@ -24,16 +25,24 @@ class Results:
         target: csv or jsonl by its name.
         total: rows of the list.
         ordered: in the order of the list.
+        listed: the list, whose columns are carried through; None for the address alone.
 
     Raises:
-        ResultsError: it cannot be written, or its name says no format.
+        ResultsError: it cannot be written, its name says no format, or the list has not so many rows.
     """
 
-    def __init__(self, target: Path, total: int, *, ordered: bool) -> None:
+    def __init__(self, target: Path, total: int, *, ordered: bool, listed: Listed | None = None) -> None:
         if target.suffix not in (".csv", ".jsonl"):
             raise ResultsError(f"{target}: its name must end in .csv or .jsonl")
         self._target = target
-        self._format = Format(target.suffix.removeprefix("."), [])
+        if listed is not None and listed.count != total:
+            raise ResultsError(
+                f"{listed.source} has {listed.count:,} rows, the job {total:,}:"
+                " it is another list, or was changed"
+            )
+        self._listed = listed
+        header, index = (listed.header, listed.index) if listed is not None else ([], 0)
+        self._format = Format(target.suffix.removeprefix("."), header, index)
         self._places = array("q", [-1]) * (total + 1) if ordered else None
         self._sizes = array("i", [0]) * (total + 1) if ordered else array("i")
         self._part = target.with_name(f"{target.name}.part") if ordered else target
@@ -63,7 +72,12 @@ class Results:
                 self._part.unlink(missing_ok=True)
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Take a line of `/jobs/{id}/results`."""
+        """Take a line of `/jobs/{id}/results`.
+
+        Raises:
+            ResultsError: it cannot be written.
+            InputError: the list's row is another.
+        """
         try:
             record = self._record(row)
             if self._places is not None:
@@ -84,6 +98,8 @@ class Results:
 
     def _record(self, row: Mapping[str, Any]) -> bytes:
         """As `validator bulk` writes it: `status` is the word for programs, `label` that for people."""
-        found = {"email": row["email"], "status": row["verdict"], "label": row["status"]}
+        place, email = row["row"], row["email"]
+        listed = self._listed.row(place, email) if self._listed is not None else Row(place, email)
+        found = {"email": listed.address, "status": row["verdict"], "label": row["status"]}
         found |= {name: value for name, value in row.items() if name not in {*found, "verdict", "seq", "row"}}
-        return self._format.record(Row(row["row"], row["email"]), found)
+        return self._format.record(listed, found)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -21,8 +22,9 @@ from rich.table import Table
 from cli import fail
 from cli.fleet import DEFAULT_FILE, FleetFile
 from cli.hub import Hub, HubError
+from cli.listed import Listed
 from cli.results import Results, ResultsError
-from validator.rows import kind_of
+from validator.rows import InputError, kind_of
 
 app = App(name="validate", help="Have the fleet's nodes check lists of addresses.")
 
@@ -32,6 +34,8 @@ POLL = 1.0
 INTERRUPTED = 130
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"], help="csv or jsonl file.")]
+Column = Annotated[str, Parameter(help="Address column of a csv, key of a jsonl.")]
+Kind = Annotated[str, Parameter(name="--format", help="If the name does not tell: txt, csv, jsonl.")]
 Ordered = Annotated[
     bool, Parameter(help="Results in the order of the list, once all are known.", negative="")
 ]
@@ -46,24 +50,20 @@ def bulk(
     *,
     output: Output,
     fleet: FleetFile = DEFAULT_FILE,
-    column: Annotated[str, Parameter(help="Address column of a csv, key of a jsonl.")] = "",
-    format_: Annotated[
-        str, Parameter(name="--format", help="If the name does not tell: txt, csv, jsonl.")
-    ] = "",
+    column: Column = "",
+    format_: Kind = "",
     ordered: Ordered = False,
     overwrite: Annotated[bool, Parameter(help="Begin anew over an existing output.", negative="")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Hand a list to the fleet and write down its verdicts as they become known.
+    """Hand a list to the fleet and write down its verdicts as they become known, beside the list's columns.
 
     Ctrl-C leaves the job running on the fleet, and says how to come back to it.
     """
-    kind = kind_of(str(source), format_)
-    if kind not in TYPES:
-        fail(f"--format {kind}: there are {', '.join(TYPES)}")
+    kind = _kind(source, format_, output)
     if output.exists() and not overwrite:
         fail(f"{output} exists; --overwrite begins anew")
-    with _hub(fleet) as hub:
+    with _hub(fleet) as hub, Listed(source, kind, column) as listed:
         try:
             with source.open("rb") as body:
                 headers = {"Content-Type": TYPES[kind], "Idempotency-Key": uuid.uuid4().hex}
@@ -75,24 +75,31 @@ def bulk(
             fail(
                 "stopped while the list was handed in: `outreach validate jobs` says whether it was accepted"
             )
-        return _fetch(hub, job, output, ordered=ordered, as_json=as_json)
+        return _fetch(hub, job, output, listed, ordered=ordered, as_json=as_json)
 
 
 @app.command
 def follow(
     id: str,  # noqa: A002 - the field's name
+    source: Annotated[
+        Path | None, Parameter(name="FILE", help="The list, for its columns to stand beside the verdicts.")
+    ] = None,
     /,
     *,
     output: Output,
     fleet: FleetFile = DEFAULT_FILE,
+    column: Column = "",
+    format_: Kind = "",
     ordered: Ordered = False,
     as_json: AsJson = False,
 ) -> int:
     """Write down a job's verdicts, from its first to its last; an output that exists is begun anew."""
-    with _hub(fleet) as hub:
-        return _fetch(
-            hub, hub.ask("GET", f"/jobs/{quote(id, safe='')}"), output, ordered=ordered, as_json=as_json
-        )
+    if source is None and (column or format_):
+        fail("--column and --format say how to read the list; name it after the job")
+    list_ = nullcontext() if source is None else Listed(source, _kind(source, format_, output), column)
+    with _hub(fleet) as hub, list_ as listed:
+        job = hub.ask("GET", f"/jobs/{quote(id, safe='')}")
+        return _fetch(hub, job, output, listed, ordered=ordered, as_json=as_json)
 
 
 @app.command
@@ -140,11 +147,21 @@ def _steer(fleet: Path, job: str, verb: str) -> None:
     sys.stdout.write(f"{found['id']} {found['state']}: {found['done']:,} of {found['total']:,}\n")
 
 
-def _fetch(hub: Hub, job: Job, output: Path, *, ordered: bool, as_json: bool) -> int:
+def _kind(source: Path, given: str, output: Path) -> str:
+    """How the list is to be read, which the output must not go over."""
+    kind = kind_of(str(source), given)
+    if kind not in TYPES:
+        fail(f"--format {kind}: there are {', '.join(TYPES)}")
+    if output.exists() and source.exists() and output.samefile(source):
+        fail(f"{output} is the list itself; name another file for the verdicts")
+    return kind
+
+
+def _fetch(hub: Hub, job: Job, output: Path, listed: Listed | None, *, ordered: bool, as_json: bool) -> int:
     """Write results until the job is over."""
     name = job["id"]
     try:
-        with Results(output, job["total"], ordered=ordered) as results, _live() as tell:
+        with Results(output, job["total"], ordered=ordered, listed=listed) as results, _live() as tell:
             while True:
                 tell(job)
                 over = job["state"] in OVER
@@ -157,12 +174,21 @@ def _fetch(hub: Hub, job: Job, output: Path, *, ordered: bool, as_json: bool) ->
     except KeyboardInterrupt:
         sys.stderr.write(
             f"outreach: the fleet goes on with job {name}:\n"
-            f"  outreach validate follow {name} -o {output}    comes back to it\n"
+            f"  outreach validate follow {name} {_words(listed, output)}    comes back to it\n"
             f"  outreach validate cancel {name}    stops it\n"
         )
         return INTERRUPTED
     _summary(job, as_json=as_json)
     return 0 if job["state"] == "DONE" else 1
+
+
+def _words(listed: Listed | None, output: Path) -> str:
+    """What `follow` is told beside the job's name to write the same columns to the same file."""
+    words: list[str] = []
+    if listed is not None:
+        words += [str(listed.source), *(["--column", listed.column] if listed.column else [])]
+        words += ["--format", listed.kind] if kind_of(str(listed.source)) != listed.kind else []
+    return shlex.join([*words, "-o", str(output)])
 
 
 @contextmanager
@@ -209,5 +235,5 @@ def _hub(fleet: Path) -> Iterator[Hub]:
     try:
         with Hub(fleet) as hub:
             yield hub
-    except (HubError, ResultsError) as error:
+    except (HubError, ResultsError, InputError) as error:
         fail(str(error))

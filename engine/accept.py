@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import AsyncIterable
 
 from engine.database import Connection
-from engine.messages import MOST_TEXT
+from engine.messages import kept
 from engine.model import IdempotencyConflict, JobNotFound, TooManyAddresses
 
 ROWS = 2000
@@ -48,9 +48,9 @@ async def copy(connection: Connection, addresses: AsyncIterable[str], job: int, 
             digest.add(address)
             lines.append(f"{job}\t{total}\t{_copied(address)}\n")
             if len(lines) == ROWS:
-                await rows.write("".join(lines).encode("utf-8", "replace"))
+                await rows.write("".join(lines).encode())
                 lines.clear()
-        await rows.write("".join(lines).encode("utf-8", "replace"))
+        await rows.write("".join(lines).encode())
     # The planner has no statistics of rows that came this moment and would compare each with each.
     await connection.execute("SET LOCAL enable_nestloop = off")
     await connection.execute(TWINS, {"job": job})
@@ -98,10 +98,10 @@ class _Digest:
 
 
 def _copied(address: str) -> str:
-    """As COPY's text format writes it; PostgreSQL stores no NUL."""
-    text = address[:MOST_TEXT]
-    if text.isalnum() or not any(char in text for char in "\\\t\n\r\0"):
+    """As COPY's text format writes it."""
+    text = kept(address)
+    if text.isalnum() or not any(char in text for char in "\\\t\n\r"):
         return text
-    for char, written in ("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"), ("\0", "\ufffd"):
+    for char, written in ("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"):
         text = text.replace(char, written)
     return text

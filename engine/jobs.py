@@ -68,7 +68,7 @@ class FleetJobs:
     ) -> Job:
         """Accept a list, whole or not at all; read as it comes, never held in memory.
 
-        An address is kept as given, but for NUL and whatever goes beyond `messages.MOST_TEXT` characters.
+        An address is stored as `messages.kept` says.
 
         Args:
             addresses: One item for each row, right or wrong.

@@ -84,6 +84,21 @@ class Reader:
         reader = {"txt": self._txt, "csv": self._csv, "jsonl": self._jsonl}[self.kind]
         return reader()
 
+    def place(self) -> int:
+        """Where in the stream the next record begins, blank lines before it included."""
+        return self._stream.tell()
+
+    def row_at(self, place: int) -> Row | None:
+        """Read again the record that begins at a :meth:`place`, as if it were the first; None at the end.
+
+        Raises:
+            InputError: where reading cannot go on.
+        """
+        self._stream.seek(place)
+        self._line = int(place > 0)
+        self._lines = self._decoded()
+        return next(self.rows(), None)
+
     def _decoded(self) -> Iterator[str]:
         """Lines as text; bytes that are no UTF-8 survive as surrogates, an endless line is cut."""
         while raw := self._stream.readline(LONGEST_LINE):
