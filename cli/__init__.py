@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -43,6 +45,15 @@ def fail(message: str) -> NoReturn:
     """End with one clear line on stderr and exit status 1."""
     print(f"outreach: {message}", file=sys.stderr)  # noqa: T201 - the command's own output
     raise SystemExit(1)
+
+
+@contextmanager
+def one_line(*errors: type[Exception]) -> Iterator[None]:
+    """End with one clear line and exit status 1 for errors that a person can settle."""
+    try:
+        yield
+    except errors as error:
+        fail(str(error))
 
 
 def write(path: Path, text: str) -> None:

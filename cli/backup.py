@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 
 from backup.errors import BackupError
 from backup.seal import identities
-from cli import fail
+from cli import fail, one_line
 from cli.fleet import DEFAULT_FILE, FleetFile, read_fleet
 from deploys.backups.exchange import make, offered, pull, send
 from deploys.backups.link import Link, linked
@@ -23,6 +23,8 @@ from inventory import Allocation, Backups, HostsError, allocate, hosts, known_ho
 from inventory.addresses import addresses
 
 app = App(name="backup", help="Back up what only the orchestrator knows, and pull it to where it is kept.")
+
+ERRORS = BackupError, HostsError, SecretError
 
 Identity = Annotated[
     Path | None, Parameter(env_var="OUTREACH_BACKUP_IDENTITY", help="File with an age identity; stays here.")
@@ -36,7 +38,7 @@ def backup(fleet: FleetFile = DEFAULT_FILE, *, identity: Identity = None) -> Non
     With an identity the newest is read through, too. Exit status: 0 done, 1 not.
     """
     allocation = allocate(read_fleet(fleet))
-    with _one_line():
+    with one_line(*ERRORS):
         wanted, place = _place(allocation, fleet)
         keys = identities(identity) if identity else []
         secret = root_secret()
@@ -57,7 +59,7 @@ def backup(fleet: FleetFile = DEFAULT_FILE, *, identity: Identity = None) -> Non
 def show(fleet: FleetFile = DEFAULT_FILE) -> None:
     """Show the archives that are kept here, and those on the orchestrator that are not here yet."""
     allocation = allocate(read_fleet(fleet))
-    with _one_line():
+    with one_line(*ERRORS):
         _, place = _place(allocation, fleet)
         there = place.archives()
         for archive in there:
@@ -87,7 +89,7 @@ def restore(
         force: replace databases that hold something.
     """
     allocation = allocate(read_fleet(fleet))
-    with _one_line():
+    with one_line(*ERRORS):
         _, place = _place(allocation, fleet)
         if identity is None:
             fail("name the file of an age identity: --identity FILE")
@@ -119,14 +121,6 @@ def _linked(allocation: Allocation, fleet: Path) -> Iterator[Link]:
     )
     with linked(name, found[0].data) as link:
         yield link
-
-
-@contextmanager
-def _one_line() -> Iterator[None]:
-    try:
-        yield
-    except (BackupError, HostsError, SecretError) as error:
-        fail(str(error))
 
 
 def _say(line: str) -> None:

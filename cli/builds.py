@@ -1,4 +1,4 @@
-"""What `outreach tools build` and `outreach n8n build` share: a release that is built says where it is."""
+"""Releases that commands build: what a plan puts onto hosts, or one by itself, which says where it is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from typing import Protocol, TypeVar
 
 from cli import fail
 from deploys.builds import ReleaseError
+from deploys.n8n.build import build as build_n8n
+from deploys.n8n.release import read_release as read_n8n_release
+from deploys.plan import Kind, Plan
+from deploys.tools.build import build as build_tools
+from deploys.tools.release import read_release
+from inventory import Allocation
 
 
 class Named(Protocol):
@@ -37,3 +43,16 @@ def report_build(what: str, read: Callable[[], R], build: Callable[[R], Path]) -
         fail(str(error))
     size = archive.stat().st_size / 1e6
     sys.stdout.write(f"{what} {release.version}: {archive} ({size:.1f} MB)\n")
+
+
+def build_for(drawn: Plan, allocation: Allocation) -> None:
+    """Build what a plan puts onto hosts: what cannot be built must not be found out after the orders.
+
+    Raises:
+        ReleaseError: it cannot be built.
+    """
+    hosts = {change.object for change in drawn.changes if change.kind is Kind.NODE}
+    if hosts:
+        build_tools(read_release())
+    if allocation.orchestrator.name in hosts and "n8n" in allocation.fleet.orchestrator.services:
+        build_n8n(read_n8n_release())

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -14,7 +12,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from cli import fail
+from cli import fail, one_line
 from cli.fleet import DEFAULT_FILE, FleetFile, read_fleet
 from cli.sheets import Format, FormatOption, show
 from costs.audit import audit as findings_of
@@ -87,7 +85,7 @@ class Priced:
         unfit = [component for component in self.also or () if component not in SERVICES]
         if unfit:
             fail(f"--also {unfit[0]}: only a service can be added: {', '.join(SERVICES)}")
-        with clear_errors():
+        with one_line(*USER_ERRORS):
             book = PriceBook.load(self.book or described.prices, self.currency)
         scope = Scope(without=frozenset(self.without or ()), also=frozenset(self.also or ()))
         return Holdings.of(allocate(described)), book, scope
@@ -112,20 +110,11 @@ def at_least_1(_: object, accounts: int | None) -> None:
         fail(f"--accounts {accounts}: a fleet has at least 1 account")
 
 
-@contextmanager
-def clear_errors() -> Iterator[None]:
-    """End with one clear line where the input is at fault."""
-    try:
-        yield
-    except USER_ERRORS as error:
-        fail(str(error))
-
-
 @app.command
 def budget(priced: Priced = PRICED, *, form: FormatOption = Format.TABLE) -> None:
     """Show what the fleet costs a month, line by line, and what the alternatives would cost."""
     holdings, book, scope = priced.read()
-    with clear_errors():
+    with one_line(*USER_ERRORS):
         found = statement(holdings, book, scope)
     show(form, found, budget_sheets(found))
 
@@ -139,7 +128,7 @@ def scaling(
 ) -> None:
     """Show what the fleet costs at another size, and how the cost goes from 100 to 1,000,000 accounts."""
     holdings, book, scope = priced.read()
-    with clear_errors():
+    with one_line(*USER_ERRORS):
         found = scaling_of(holdings, book, accounts, scope)
     show(form, found, scaling_sheets(found))
 
@@ -157,7 +146,7 @@ def capacity(
 def mails(priced: Priced = PRICED, *, form: FormatOption = Format.TABLE) -> None:
     """Show what one mail costs, and one account, domain and node."""
     holdings, book, scope = priced.read()
-    with clear_errors():
+    with one_line(*USER_ERRORS):
         found = mail_costs(holdings, book, scope)
     show(form, found, mail_sheets(found))
 
@@ -179,7 +168,7 @@ def optimise(
 ) -> None:
     """Find the cheapest node type, node count and domain count for so many accounts, and what limits cost."""
     holdings, book, _ = priced.read()
-    with clear_errors():
+    with one_line(*USER_ERRORS):
         found = optimum_of(holdings, book, accounts, assumed(assume))
     show(form, found, optimum_sheets(found))
 
@@ -214,7 +203,7 @@ def report(
 
     holdings, book, scope = priced.read()
     first = _first_month(start, book)
-    with clear_errors():
+    with one_line(*USER_ERRORS):
         found = report_of(
             holdings, book, scope, accounts=accounts, bounds=assumed(assume), limit=_limit(budget)
         )
@@ -300,7 +289,7 @@ def refresh(
         listed = listed_lines(pricing, location, today)
     except RefreshError as error:
         fail(str(error))
-    with clear_errors():
+    with one_line(*USER_ERRORS):
         found, renewed = refreshed(PriceBook.load(book), listed, location, today)
     show(form, found, [refresh_sheet(found)])
     if output:
@@ -316,5 +305,5 @@ def assumed(pairs: list[str] | None) -> Limits:
         if not equals:
             fail(f"--assume {pair}: write KEY=VALUE, such as mail_kb=120")
         given[name] = value
-    with clear_errors():
+    with one_line(*USER_ERRORS):
         return limits().assuming(given)

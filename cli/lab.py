@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
-from cli import fail
+from cli import fail, one_line
 from lab import Lab, LabError, default_state
 
 app = App(
@@ -30,7 +30,7 @@ _Words = Annotated[str, Parameter(allow_leading_hyphen=True)]
 @app.command
 def up() -> None:
     """Bring the lab up; what a crash left is cleared first. The first run builds the images."""
-    with _clear_errors(), _progress():
+    with one_line(LabError), _progress():
         lab = _lab()
         lab.up()
     sys.stdout.write(f"{lab.id} is up: `outreach lab status` shows it, `outreach lab down` ends it\n")
@@ -39,7 +39,7 @@ def up() -> None:
 @app.command
 def down() -> None:
     """End the lab and leave nothing of it behind."""
-    with _clear_errors():
+    with one_line(LabError):
         _lab().down()
 
 
@@ -50,7 +50,7 @@ def status(*, as_json: Annotated[bool, Parameter(name="--json")] = False) -> int
     Args:
         as_json: print it as JSON.
     """
-    with _clear_errors():
+    with one_line(LabError):
         lab = _lab()
         up, parts = lab.is_up(), lab.status()
     if as_json:
@@ -67,7 +67,7 @@ def status(*, as_json: Annotated[bool, Parameter(name="--json")] = False) -> int
 @app.command
 def env() -> None:
     """Print the lab's environment as `export` lines for a shell."""
-    with _clear_errors():
+    with one_line(LabError):
         for name, value in _lab().environment().items():
             sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
 
@@ -77,7 +77,7 @@ def execute(*command: _Words) -> None:
     """Run a command in the lab's network, with its names, endpoints and keys: `outreach lab exec -- CMD`."""
     if not command:
         fail("name a command: outreach lab exec -- CMD")
-    with _clear_errors():
+    with one_line(LabError):
         lab = _lab()
         argv = lab.operator_command(command)
         os.execvpe(argv[0], argv, {**os.environ, **lab.environment()})  # noqa: S606 - becomes the command
@@ -86,7 +86,7 @@ def execute(*command: _Words) -> None:
 @app.command
 def ssh(host: str, *command: _Words) -> None:
     """Log in to a host as root with the lab's key, or run a command there."""
-    with _clear_errors():
+    with one_line(LabError):
         argv = _lab().ssh_command(host, command)
         os.execvp(argv[0], argv)  # noqa: S606 - becomes ssh
 
@@ -119,11 +119,3 @@ def _progress() -> Iterator[None]:
         source.setLevel(logging.INFO)
         yield
         source.removeHandler(handler)
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    try:
-        yield
-    except LabError as error:
-        fail(str(error))

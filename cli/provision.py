@@ -20,25 +20,22 @@ from typing import Annotated, Literal, NoReturn
 
 from cyclopts import Parameter
 
-from cli import fail, write
+from cli import fail, one_line, write
 from cli.announce import Announcer
+from cli.builds import build_for
 from cli.fleet import DEFAULT_FILE, FleetFile, read_fleet
 from cli.progress import Progress, host_table, report
 from costs.pricebook import PriceBook, PriceBookError
 from deploys.apply import Outcome, Status
 from deploys.builds import ReleaseError
 from deploys.connect import SettingsError, connect
-from deploys.n8n.build import build as build_n8n
-from deploys.n8n.release import read_release as read_n8n_release
 from deploys.n8n.sheet import SheetError, sheet_header
-from deploys.plan import Area, Kind, Plan, Scope
+from deploys.plan import Area, Plan, Scope
 from deploys.providers import ProviderError
 from deploys.render import consent_phrase, markdown, text_lines
 from deploys.saved import PlanError, dump, load
 from deploys.session import Session, unmoved
 from deploys.telegram import telegram
-from deploys.tools.build import build
-from deploys.tools.release import read_release
 from deploys.workflows import WorkflowError
 from deploys.workflows import load as load_workflows
 from deploys.world import Current
@@ -78,7 +75,7 @@ def plan(
     """
     allocation = allocate(read_fleet(fleet))
     scope = _scope(allocation, only, limit, adopt)
-    with _one_line():
+    with one_line(*ERRORS):
         with Progress().reading():
             drawn, _ = _session(fleet, allocation, scope).plan()
         if out:
@@ -112,7 +109,7 @@ def apply(
     allocation = allocate(read_fleet(fleet))
     signal.signal(signal.SIGINT, _stop_at_once)
     signal.signal(signal.SIGTERM, _stop_at_once)
-    with _one_line():
+    with one_line(*ERRORS):
         saved = load(plan) if plan else None
         scope = saved.scope if saved else _scope(allocation, only, limit, adopt)
         session = _session(fleet, allocation, scope, force=force)
@@ -126,8 +123,7 @@ def apply(
                 _print(drawn, "text")
             outcomes: list[Outcome] = []
             if drawn.changes:
-                if any(change.kind is Kind.NODE for change in drawn.changes):
-                    _build(allocation)
+                build_for(drawn, allocation)
                 current = _consented(session, drawn, current, yes=yes)
                 with _announced(drawn) as ended, progress.applying(len(drawn.changes)) as tell:
                     outcomes = session.apply(drawn, current, tell)
@@ -139,13 +135,6 @@ def apply(
     _complain(drawn, outcomes)
     done = all(outcome.status is Status.DONE for outcome in outcomes)
     return NOTHING if done and not drawn.problems else FAILED
-
-
-def _build(allocation: Allocation) -> None:
-    """Build what goes onto hosts: what cannot be built must not be found out after the orders."""
-    build(read_release())
-    if "n8n" in allocation.fleet.orchestrator.services:
-        build_n8n(read_n8n_release())
 
 
 def _scope(allocation: Allocation, only: str, limit: str, adopt: list[str] | None) -> Scope:
@@ -223,15 +212,6 @@ def _complain(drawn: Plan, outcomes: Sequence[Outcome] = ()) -> None:
     failures = [outcome.reason for outcome in outcomes if outcome.status is Status.FAILED]
     for message in dict.fromkeys([*(found.message for found in drawn.problems), *failures]):
         sys.stderr.write(f"outreach: {message}\n")
-
-
-@contextmanager
-def _one_line() -> Iterator[None]:
-    """End with one line and status 1 for whatever a person can settle."""
-    try:
-        yield
-    except ERRORS as error:
-        fail(str(error))
 
 
 def _stop_at_once(*_: object) -> NoReturn:

@@ -14,7 +14,7 @@ import dns.resolver
 from cyclopts import Parameter
 from rich.console import Console
 
-from cli import fail
+from cli import fail, one_line
 from cli.fleet import DEFAULT_FILE, FleetFile, read_fleet
 from cli.team import tell as tell_team
 from deploys.telegram import Telegram, telegram
@@ -67,7 +67,7 @@ def status(
     allocation = allocate(read_fleet(fleet))
     bot = _bot() if tell else None
     kept = state_file(fleet, os.environ)
-    with _one_line():
+    with one_line(ValueError, dns.exception.DNSException):
         memory = (load(kept) or Memory({})) if diff else Memory({})
         options = Options(via, _lists(blocklist), _limit(allocation, limit))
         questions = questions_of(resolver)
@@ -143,12 +143,3 @@ def _progress(hosts: int) -> Iterator[None]:
         return
     with console.status(f"looking at {hosts} hosts"):
         yield
-
-
-@contextmanager
-def _one_line() -> Iterator[None]:
-    """End with one line and status 1 for whatever a person can settle."""
-    try:
-        yield
-    except (ValueError, dns.exception.DNSException) as error:
-        fail(str(error))

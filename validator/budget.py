@@ -30,7 +30,7 @@ class Lane:
         next_connect: Earliest time of the next connection.
         silent_until: End of the cool-down.
         silence_reason: Why it is silent.
-        sent: RCPT commands in the current day.
+        sent: RCPT commands in the current day; where the budget has no daily limit, in all.
     """
 
     operator: Operator
@@ -47,9 +47,7 @@ class Lane:
 
     def wait(self, now: float) -> float:
         """Seconds until a connection may be opened; `inf`: not before one closes or the day ends."""
-        self._turn_day(now)
-        budget = self.operator.budget
-        if budget.daily and self.sent >= budget.daily:
+        if self.operator.budget.daily and self.spent(now):
             return inf
         if self.limit and self.active >= self.limit:
             return inf
@@ -73,7 +71,8 @@ class Lane:
 
     def reserve(self, count: int, now: float) -> float:
         """Take `count` recipients from the budget; the seconds to wait before they may be asked."""
-        self._turn_day(now)
+        if self.operator.budget.daily:
+            self._turn_day(now)
         self.sent += count
         if not self.pause:
             return 0.0
@@ -83,10 +82,10 @@ class Lane:
 
     def left(self, now: float, on_connection: int) -> int:
         """How many more recipients this connection may carry."""
-        self._turn_day(now)
         budget = self.operator.budget
         room = (budget.recipients or UNLIMITED) - on_connection
         if budget.daily:
+            self._turn_day(now)
             room = min(room, budget.daily - self.sent)
         return max(0, room)
 
@@ -143,9 +142,10 @@ class Lanes:
         budget = operator.budget
         pause = max(self.rate_limit, 60 / budget.rate if budget.rate else 0.0)
         lane = Lane(operator, source, pause, budget.connections)
-        lane.day = int(now // DAY)
-        if lane.day == self._day:
-            lane.sent = self._cells[hash(key) % CELLS]
+        if budget.daily:
+            lane.day = int(now // DAY)
+            if lane.day == self._day:
+                lane.sent = self._cells[hash(key) % CELLS]
         return lane
 
     def _forget(self, now: float) -> None:
@@ -154,6 +154,8 @@ class Lanes:
                 self._lanes.move_to_end(key)  # not to be looked at again and again
                 continue
             del self._lanes[key]
+            if not lane.operator.budget.daily:
+                continue
             if lane.day != self._day:
                 self._cells = array("L", [0]) * CELLS
                 self._day = lane.day

@@ -67,6 +67,12 @@ class Rule:
             and self._speaks_of(said)
         )
 
+    @property
+    def unconditional(self) -> bool:
+        """Whether code and stage alone decide."""
+        words = self.text or self.raw or self.not_text
+        return not (words or self.enhanced or self.enhanced_not or self.mx)
+
     def prove(self) -> None:
         """Compile every pattern.
 
@@ -108,11 +114,13 @@ class Finding:
 class Table:
     """Rules in order, with the memory of replies already read (servers repeat themselves).
 
-    Replies that name no address are known by their words as they came, others once the address is taken out.
+    A code whose first rule has no condition needs no words. Replies that name no address are known
+    by their words as they came, others once the address is taken out.
     """
 
     rules: tuple[Rule, ...]
     vendors: tuple[str, ...] = ()
+    _certain: dict[tuple[int, Stage], Finding] = field(default_factory=dict)
     _heard: dict[tuple[Reply, str, Stage], tuple[Finding, str]] = field(default_factory=dict)
     _seen: dict[tuple[int, str, str, str, Stage], Finding] = field(default_factory=dict)
     _about: dict[tuple[str, Stage], tuple[Rule, ...]] = field(default_factory=dict)
@@ -128,6 +136,9 @@ class Table:
             mx: Host name of the server, for the vendors' dialects.
             address: The address asked about; its echo must not be read as the server's words.
         """
+        certain = self._certain.get((reply.code, stage))
+        if certain is not None:
+            return certain
         mx = _dialect(mx, self.vendors)
         heard = self._heard.get((reply, mx, stage))
         if heard is not None:
@@ -154,9 +165,13 @@ class Table:
         # Words without a code are a bounce's: what they say is read, what only the code would say is not.
         code = str(reply.code) if reply.code else "5" if text.strip() else ""
         said = Heard(code, reply.enhanced[2:], text, raw, mx, stage)
-        for rule in self._rules_about(code, stage):
+        rules = self._rules_about(code, stage)
+        for rule in rules:
             if rule.fits(said):
-                return Finding(rule.status, rule.reason, rule.confidence, rule.id, rule.source, rule.ask)
+                finding = Finding(rule.status, rule.reason, rule.confidence, rule.id, rule.source, rule.ask)
+                if rule.unconditional and rule is rules[0] and reply.code:
+                    self._certain[reply.code, stage] = finding
+                return finding
         return Finding(Status.UNKNOWN, "unclear", 0.5, "none", "no rule of the table fits")
 
     def _rules_about(self, code: str, stage: Stage) -> tuple[Rule, ...]:

@@ -98,14 +98,20 @@ class Dispatcher:
                     self._starved.append(queue)
                 return
             now = self._loop.time()
-            lanes = [self.lanes.of(queue.operator, source, now) for source in self._sources]
-            waits = [lane.wait(now) for lane in lanes]
-            free = [lane for lane, wait in zip(lanes, waits, strict=True) if not wait]
+            free: list[Lane] = []
+            soonest = inf
+            for source in self._sources:
+                lane = self.lanes.of(queue.operator, source, now)
+                wait = lane.wait(now)
+                if not wait:
+                    free.append(lane)
+                elif wait < soonest:
+                    soonest = wait
             if not free:
-                self._give_up_hopeless(queue, lanes, now)
+                self._give_up_hopeless(queue, now)
             chosen = self._choose(queue, free) if free else None
             if chosen is None:
-                self._wake_later(queue, min((wait for wait in waits if wait), default=inf))
+                self._wake_later(queue, soonest)
                 return
             domain, lane = chosen
             domain.queued = False
@@ -116,25 +122,24 @@ class Dispatcher:
             self._queues.pop(queue.operator.name, None)
 
     def _choose(self, queue: OperatorQueue, free: list[Lane]) -> tuple[Domain, Lane] | None:
-        if len(queue.ready) == len(free) == 1 and queue.ready[0].waiting_for(free[0].source):
-            return queue.ready.pop(), free[0]
         if len(free) > 1:
             self._rng.shuffle(free)
             free.sort(key=lambda lane: (lane.active, lane.sent))
         for _ in range(min(SCAN, len(queue.ready))):
-            domain = queue.ready.pop(0)
+            domain = queue.ready.popleft()
             for lane in free:
                 if domain.waiting_for(lane.source):
                     return domain, lane
-            if domain.waiting:
+            if domain.has_work():
                 queue.ready.append(domain)
             else:
                 domain.queued = False
                 self._tidy(domain)
         return None
 
-    def _give_up_hopeless(self, queue: OperatorQueue, lanes: list[Lane], now: float) -> None:
+    def _give_up_hopeless(self, queue: OperatorQueue, now: float) -> None:
         """Where no source may ask for longer than anyone will wait, say so instead."""
+        lanes = [self.lanes.of(queue.operator, source, now) for source in self._sources]
         blocked = [
             lane for lane in lanes if lane.silent_until > now and lane.silence_reason.startswith("block:")
         ]
@@ -152,7 +157,7 @@ class Dispatcher:
         else:
             trouble = Trouble(Status.THROTTLED, "cool_down", Stage.POLICY, 1.0)
         while queue.ready:
-            domain = queue.ready.pop(0)
+            domain = queue.ready.popleft()
             domain.queued = False
             self._settle_all(domain, trouble)
 

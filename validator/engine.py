@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from validator import wire
@@ -167,18 +167,17 @@ class Engine:
             )
             self._settle_all(domain, known)
             return
-        waiting = domain.waiting
-        if not waiting:
+        if not domain.has_work():
             self._tidy(domain)
             return
         if domain.queued or domain.probing or domain.operator is None:
             return
-        if domain.sessions and waiting < domain.sessions * JOBS_PER_SESSION:
+        if domain.sessions and domain.waiting < domain.sessions * JOBS_PER_SESSION:
             return
         self._dispatcher.offer(domain)
 
     def _tidy(self, domain: Domain) -> None:
-        if not domain.waiting and not domain.sessions and not domain.queued and not domain.resolving:
+        if not (domain.sessions or domain.queued or domain.resolving or domain.has_work()):
             self._domains.pop(domain.name, None)
 
     # --- sessions ---------------------------------------------------------------------------------
@@ -224,15 +223,15 @@ class Engine:
 
     # --- what sessions ask of us (validator.office.Office) ---------------------------------------
 
-    async def dial(self, ip: str, source: str, transcript: list[Line] | None) -> Link:
+    def dial(self, ip: str, source: str, transcript: list[Line] | None) -> Awaitable[Link]:
         """Connect."""
-        return await self._connector(
+        return self._connector(
             ip, self.settings.smtp_port, source, self.settings.timeouts.connect, transcript
         )
 
-    async def addresses(self, host: str, source: str) -> Addresses:
+    def addresses(self, host: str, source: str) -> Awaitable[Addresses]:
         """Where a host listens, in the family of the source."""
-        return await find_addresses(
+        return find_addresses(
             self._dns, host, self._families[source], allow_private=self.settings.allow_private
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Protocol
 
 from validator.route import Addresses, Host
@@ -21,10 +22,10 @@ class Office(Protocol):
     settings: Settings
     loop: asyncio.AbstractEventLoop
 
-    async def dial(self, ip: str, source: str, transcript: list[Line] | None) -> Link:
+    def dial(self, ip: str, source: str, transcript: list[Line] | None) -> Awaitable[Link]:
         """Connect."""
 
-    async def addresses(self, host: str, source: str) -> Addresses:
+    def addresses(self, host: str, source: str) -> Awaitable[Addresses]:
         """Where a host listens."""
 
     def ordered(self, domain: Domain) -> list[Host]:

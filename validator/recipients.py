@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from validator.classify import Finding, default_table
@@ -36,13 +34,10 @@ LEAVE = Trouble(Status.UNKNOWN, "leave", RCPT)
 RETRY_MAIL = Trouble(Status.UNKNOWN, "retry_mail", MAIL)
 
 
-@dataclass(slots=True)
-class Ask:
-    """One RCPT: for a job, or the invented address that shows a catch-all."""
-
-    address: str
-    job: Job | None = None
-    utf8: bool = False
+# One RCPT: the address, and the job it is asked for; none for the invented one that shows a catch-all.
+Ask = tuple[str, Job | None]
+# One command, with the RCPT that it is or makes possible.
+Step = tuple[Stage, str, Job | None]
 
 
 class Recipients:
@@ -91,29 +86,39 @@ class Recipients:
                 return None
 
     def _next_batch(self, room: int) -> list[Ask]:
+        """The recipients to ask together, the invented one before all others; none if no work is left."""
         session, domain, source = self.session, self.domain, self.lane.source
         many = self.link.dialogue.pipelining and not self.lane.pause
         size = min(room, LARGEST_BATCH if many else 1)
         asks: list[Ask] = []
         if room > 1 and self._wants_probe() and (session.hand or domain.waiting_for(source)):
-            asks.append(Ask(f"{self.office.invented(domain.name)}@{domain.name}"))
-            size = min(size, room - 1) if many else 0  # with a pause between recipients, each goes alone
+            asks.append((f"{self.office.invented(domain.name)}@{domain.name}", None))
+            if not many:  # with a pause between recipients, each goes alone
+                return asks
+            size = min(size, room - 1)
+        probes = len(asks)
         held = list(session.hand.values())
         while size > 0:
             job = held.pop() if held else domain.take(source)
             if job is None:
                 break
-            if job.withdrawn:
-                session.hand.pop(id(job), None)
-                continue
-            session.hand[id(job)] = job
-            if job.address.utf8 and not self.link.dialogue.smtputf8:
-                self._finish(job, Trouble(Status.UNKNOWN, "smtputf8_unsupported", RCPT, 0.9, self.host.name))
-                continue
-            job.attempts += 1
-            asks.append(Ask(job.address.text, job, job.address.utf8))
-            size -= 1
-        return asks if not many or (asks and asks[-1].job) else []
+            if self._may_ask(job):
+                asks.append((job.address.text, job))
+                size -= 1
+        return asks if len(asks) > probes else []
+
+    def _may_ask(self, job: Job) -> bool:
+        """Take a job in hand; false if it need not or cannot be asked here."""
+        session = self.session
+        if job.withdrawn:
+            session.hand.pop(id(job), None)
+            return False
+        if job.address.utf8 and not self.link.dialogue.smtputf8:
+            self._finish(job, Trouble(Status.UNKNOWN, "smtputf8_unsupported", RCPT, 0.9, self.host.name))
+            return False
+        session.hand[id(job)] = job
+        job.attempts += 1
+        return True
 
     def _wants_probe(self) -> bool:
         domain = self.domain
@@ -123,20 +128,20 @@ class Recipients:
             and not self.lane.operator.budget.accepts_bounces
         )
 
-    def _plan(self, batch: list[Ask], *, opened: bool) -> list[tuple[Stage, Ask]]:
+    def _plan(self, batch: list[Ask], *, opened: bool) -> list[Step]:
         """The commands: MAIL once, or RSET and MAIL before every recipient where the operator wants it so."""
         reset = self.lane.operator.budget.reset
-        plan: list[tuple[Stage, Ask]] = []
-        for ask in batch:
-            if not opened or reset or ask.utf8:
+        plan: list[Step] = []
+        for address, job in batch:
+            if not opened or reset or (job is not None and job.address.utf8):
                 if opened:
-                    plan.append((RSET, ask))
-                plan.append((MAIL, ask))
+                    plan.append((RSET, address, job))
+                plan.append((MAIL, address, job))
                 opened = True
-            plan.append((RCPT, ask))
+            plan.append((RCPT, address, job))
         return plan
 
-    async def _carry_out(self, plan: list[tuple[Stage, Ask]]) -> list[Answer]:
+    async def _carry_out(self, plan: list[Step]) -> Sequence[Answer]:
         """Send the plan, whole where the server takes it so; its answers, fewer if it broke off."""
         command = self.settings.timeouts.command
         self.session.stage = RCPT if plan[0][0] is RCPT else MAIL
@@ -153,60 +158,66 @@ class Recipients:
             self._lost(plan, answers, error)
         return answers
 
-    def _commands(self, plan: list[tuple[Stage, Ask]]) -> bytes:
+    def _commands(self, plan: list[Step]) -> bytes:
         dialogue = self.link.dialogue
         said = b""
-        for stage, steps in groupby(plan, itemgetter(0)):
-            asks = [ask for _, ask in steps]
+        together: list[str] = []
+        for stage, address, job in plan:
             if stage is RCPT:
-                said += dialogue.rcpt(*[ask.address for ask in asks])
-            elif stage is MAIL:
+                together.append(address)
+                continue
+            if together:
+                said += dialogue.rcpt(*together)
+                together = []
+            if stage is MAIL:
                 sender = "" if self.session.null_sender else self.settings.sender
-                said += dialogue.mail(sender, utf8=asks[0].utf8)
+                said += dialogue.mail(sender, utf8=job is not None and job.address.utf8)
             else:
                 said += dialogue.rset()
-        return said
+        return said + dialogue.rcpt(*together) if together else said
 
-    def _lost(self, plan: list[tuple[Stage, Ask]], answers: list[Answer], error: LinkError) -> None:
+    def _lost(self, plan: list[Step], answers: list[Answer], error: LinkError) -> None:
         """The server stopped answering: the first unanswered address bears it, the others go back."""
         rest = plan[len(answers) :]
         if any(answer.stage is MAIL and not answer.reply.positive for answer in answers):
             return
-        if any(what is RCPT and ask.job is None for what, ask in rest):
+        if any(what is RCPT and job is None for what, _, job in rest):
             self.domain.probe_failures += 1
         self.session.stage = RCPT if not rest or rest[0][0] is RCPT else MAIL
-        answered = any(what is RCPT for what, _ in plan[: len(answers)])
+        answered = any(what is RCPT for what, _, _ in plan[: len(answers)])
         self.domain.broken = 0 if answered else self.domain.broken + 1
         trouble = broken(error, self.session.stage, self.host)
         if self.domain.broken >= BROKEN_SESSIONS:
             for job in self.session.drain_hand() + self.domain.drain(self.lane.source):
                 self.office.settle(job, trouble, self.session)
             return
-        first = next((ask.job for what, ask in rest if what is RCPT and ask.job is not None), None)
+        first = next((job for what, _, job in rest if what is RCPT and job is not None), None)
         if first is not None:
             first.disconnects += 1
             if error.kind == "timeout" or first.disconnects >= 2:
                 self._finish(first, trouble)
 
-    async def _judge(self, plan: list[tuple[Stage, Ask]], answers: list[Answer]) -> Trouble | None:
+    async def _judge(self, plan: list[Step], answers: Sequence[Answer]) -> Trouble | None:
         read = default_table().classify
+        host = self.host.name
         doubtful: list[tuple[Job, Finding, Reply]] = []
         ending: Trouble | None = LEAVE if len(answers) < len(plan) else None
-        for (what, ask), (_, reply) in zip(plan, answers, strict=False):
+        for (what, address, job), (_, reply) in zip(plan, answers, strict=False):
             if what is not RCPT:
                 if what is MAIL and not reply.positive:
                     return self._mail_refused(reply)
                 continue
             self.session.stage = RCPT
             self.domain.broken = 0
-            self._refusals += reply.permanent
-            finding = read(reply, stage=RCPT, mx=self.host.name, address=ask.address)
-            if ask.job is None:
+            finding = read(reply, stage=RCPT, mx=host, address=address)
+            if reply.code >= 500:
+                self._refusals += 1
+            if job is None:
                 ending = self._learn(finding, reply) or ending
             elif finding.ask and not self.domain.accepted:
-                doubtful.append((ask.job, finding, reply))
+                doubtful.append((job, finding, reply))
             else:
-                ending = self._answered(ask.job, finding, reply) or ending
+                ending = self._answered(job, finding, reply) or ending
         if doubtful:
             await self._resolve_doubt(doubtful, reachable=ending is None)
         return ending
@@ -298,8 +309,7 @@ class Recipients:
         if self.link.dialogue.waiting or self.lane.left(now, 0) < 1:
             return None
         await asyncio.sleep(self.lane.reserve(1, now))
-        ask = Ask(f"postmaster@{self.domain.name}")
-        plan = self._plan([ask], opened=True)
+        plan = self._plan([(f"postmaster@{self.domain.name}", None)], opened=True)
         answers = await self._carry_out(plan)
         return answers[-1].reply if len(answers) == len(plan) and answers[-1].reply.code < 600 else None
 

@@ -10,6 +10,9 @@ import socket
 import struct
 from array import array
 from collections import OrderedDict
+from collections.abc import Iterator
+from itertools import cycle
+from math import inf
 from typing import Protocol
 
 from validator import wire
@@ -22,6 +25,8 @@ TRIES = (1.5, 3.0, 5.0)
 READS = 64
 # What answers to `wire.query` may be long, and more: a longer one is cut and cannot be read.
 LONGEST_PACKET = 4096
+
+_Key = tuple[str, int]  # name in lower case without a final dot, type
 
 
 class DnsError(Exception):
@@ -48,17 +53,19 @@ class Questions(Protocol):
 
 
 class Resolver:
-    """Asks one recursive resolver, which is expected to be near and to validate (unbound on every node)."""
+    """Asks one recursive resolver, which is expected to be near and to validate (unbound on every node).
+
+    Belongs to the loop in which it is first asked.
+    """
 
     def __init__(self, host: str, port: int = 53, *, kept: int = 1024) -> None:
         self.host = host
         self.port = port
         self._kept = kept
-        self._cache: OrderedDict[tuple[str, int], tuple[float, wire.Message | DnsError]] = OrderedDict()
-        # Questions on their way, each with those who ask the same meanwhile.
-        self._flying: dict[tuple[str, int], list[asyncio.Future[wire.Message]]] = {}
+        self._cache: OrderedDict[_Key, tuple[float, wire.Message | DnsError]] = OrderedDict()
+        self._flying: dict[_Key, _Question] = {}
         self._sockets: list[_Udp] = []
-        self._turn = 0
+        self._turns: Iterator[_Udp] = iter(())
 
     async def ask(self, name: str, kind: int) -> wire.Message:
         """See `Questions`."""
@@ -69,70 +76,47 @@ class Resolver:
             if isinstance(kept[1], DnsError):
                 raise DnsError(kept[1].kind, str(kept[1]))
             return kept[1]
-        others = self._flying.get(key)
-        if others is not None:
-            future: asyncio.Future[wire.Message] = loop.create_future()
-            others.append(future)
-            return await future
-        others = self._flying[key] = []
-        try:
-            message = await self._ask(*key)
-        except BaseException as error:
-            failure = DnsError("timeout", f"{name}: question abandoned")
-            if isinstance(error, DnsError):
-                failure = error
-                self._keep(key, error, FAILURE_TTL, loop.time())
-            for other in others:
-                if not other.done():
-                    other.set_exception(DnsError(failure.kind, str(failure)))
-            raise
+        answer: asyncio.Future[wire.Message] = loop.create_future()
+        question = self._flying.get(key)
+        if question is not None:
+            question.askers.append(answer)
         else:
-            self._keep(key, message, min(max(message.ttl, LEAST_TTL), MOST_TTL), loop.time())
-            for other in others:
-                if not other.done():
-                    other.set_result(message)
-            return message
-        finally:
-            del self._flying[key]
+            question = self._flying[key] = _Question(self, key, answer)
+            question.begin()
+        return await answer
 
     def close(self) -> None:
-        """Close the sockets."""
+        """Close the sockets; who waits is told."""
+        for question in list(self._flying.values()):
+            question.failed("timeout", "question abandoned")
         for udp in self._sockets:
             udp.close()
         self._sockets.clear()
 
-    def _keep(self, key: tuple[str, int], value: wire.Message | DnsError, ttl: float, now: float) -> None:
-        self._cache[key] = (now + ttl, value)
+    def known(self, key: _Key, found: wire.Message | DnsError, until: float) -> None:
+        """Keep what a question brought; it is no longer on its way."""
+        del self._flying[key]
+        self._cache[key] = until, found
         if len(self._cache) > self._kept:
             self._cache.popitem(last=False)
 
-    async def _ask(self, name: str, kind: int) -> wire.Message:
-        try:
-            question = wire.query(0, name, kind)
-        except wire.WireError as error:
-            raise DnsError("malformed", str(error)) from None
-        for patience in TRIES:
-            try:
-                message = await self._udp().ask(name, kind, question, patience)
-                break
-            except (TimeoutError, OSError):
-                continue
-        else:
-            raise DnsError("timeout", f"{name}: the resolver {self.host} port {self.port} did not answer")
-        if message.truncated:
-            message = await self._tcp(name, kind)
-        if message.rcode not in (wire.NOERROR, wire.NXDOMAIN):
-            word = {wire.SERVFAIL: "servfail", 5: "refused"}.get(message.rcode, "servfail")
-            raise DnsError(word, f"{name}: the resolver answered {word.upper()}")
-        return message
+    def udp(self) -> _Udp:
+        """The socket whose turn it is.
 
-    def _udp(self) -> _Udp:
-        if len(self._sockets) < SOCKETS:
-            self._sockets.append(_Udp(self.host, self.port))
-        self._turn += 1
-        return self._sockets[self._turn % len(self._sockets)]
+        Raises:
+            OSError: if there is no way to the resolver.
+        """
+        if not self._sockets:
+            self._sockets = [_Udp(self.host, self.port) for _ in range(SOCKETS)]
+            self._turns = cycle(self._sockets)
+        return next(self._turns)
 
-    async def _tcp(self, name: str, kind: int) -> wire.Message:
+    async def tcp(self, name: str, kind: int) -> wire.Message:
+        """The answer over TCP.
+
+        Raises:
+            TimeoutError, OSError, EOFError, wire.WireError: if none came that can be read.
+        """
         writer = None
         try:
             async with asyncio.timeout(TRIES[-1]):
@@ -141,33 +125,111 @@ class Resolver:
                 writer.write(struct.pack("!H", len(question)) + question)
                 (length,) = struct.unpack("!H", await reader.readexactly(2))
                 return wire.parse(await reader.readexactly(length), name, kind)
-        except (TimeoutError, OSError, asyncio.IncompleteReadError):
-            raise DnsError("timeout", f"{name}: the resolver did not answer over TCP") from None
-        except wire.WireError as error:
-            raise DnsError("malformed", f"{name}: {error}") from None
         finally:
             if writer is not None:
                 writer.close()
 
 
 class _Question:
-    """One question on its way to the resolver."""
+    """One question on its way to the resolver, and those who wait for its answer.
 
-    __slots__ = ("answer", "deadline", "kind", "name", "packet")
+    Attributes:
+        asked: The bytes that an answer to it repeats.
+        number: The one it was last sent under.
+        deadline: See `validator.deadlines.Waiting`.
+    """
 
-    def __init__(
-        self, name: str, kind: int, packet: bytes, answer: asyncio.Future[wire.Message], deadline: float
-    ) -> None:
-        self.name = name
-        self.deadline = deadline
-        self.kind = kind
-        self.packet = packet
-        self.answer = answer
+    asked = b""
+    number = 0
+    deadline = inf
+    _tries = 0
+    _udp: _Udp | None = None
+    _over_tcp: asyncio.Task[None] | None = None
+
+    def __init__(self, resolver: Resolver, key: _Key, asker: asyncio.Future[wire.Message]) -> None:
+        self._resolver = resolver
+        self.key = key
+        self.askers = [asker]
+
+    def begin(self) -> None:
+        """Send it for the first time."""
+        try:
+            self.asked = wire.question(*self.key)
+        except wire.WireError as error:
+            self.failed("malformed", str(error))
+        else:
+            self.again()
+
+    def again(self) -> None:
+        """Send it, or give it up if it was sent often enough."""
+        while self._tries < len(TRIES):
+            patience = TRIES[self._tries]
+            self._tries += 1
+            try:
+                self._udp = self._resolver.udp()
+                self._udp.send(self, patience)
+            except OSError:
+                continue
+            return
+        where = f"{self._resolver.host} port {self._resolver.port}"
+        self.failed("timeout", f"the resolver {where} did not answer")
 
     def expired(self) -> None:
         """See `validator.deadlines.Waiting`."""
-        if not self.answer.done():
-            self.answer.set_exception(TimeoutError())
+        self._leave()
+        self.again()
+
+    def received(self, data: bytes) -> None:
+        """Read what came under its number; an answer to another question is none."""
+        try:
+            message = wire.parse(data, *self.key, self.asked)
+        except wire.WireError as error:
+            if "another question" not in str(error):
+                self.failed("malformed", str(error))
+            return
+        self._leave()
+        if message.truncated:
+            self._over_tcp = asyncio.get_running_loop().create_task(self._ask_over_tcp())
+        else:
+            self._answered(message)
+
+    def failed(self, kind: str, why: str) -> None:
+        """Tell those who wait that there is no answer."""
+        self._leave()
+        if self._over_tcp is not None:
+            self._over_tcp.cancel()
+        error = DnsError(kind, f"{self.key[0]}: {why}")
+        self._resolver.known(self.key, error, asyncio.get_running_loop().time() + FAILURE_TTL)
+        for asker in self.askers:
+            if not asker.done():
+                asker.set_exception(DnsError(kind, str(error)))
+
+    def _answered(self, message: wire.Message) -> None:
+        if message.rcode not in (wire.NOERROR, wire.NXDOMAIN):
+            word = "refused" if message.rcode == wire.REFUSED else "servfail"
+            self.failed(word, f"the resolver answered {word.upper()}")
+            return
+        ttl = min(max(message.ttl, LEAST_TTL), MOST_TTL)
+        self._resolver.known(self.key, message, asyncio.get_running_loop().time() + ttl)
+        for asker in self.askers:
+            if not asker.done():
+                asker.set_result(message)
+
+    async def _ask_over_tcp(self) -> None:
+        try:
+            message = await self._resolver.tcp(*self.key)
+        except (OSError, EOFError):  # a TimeoutError is an OSError
+            self.failed("timeout", "the resolver did not answer over TCP")
+        except wire.WireError as error:
+            self.failed("malformed", str(error))
+        else:
+            self._answered(message)
+
+    def _leave(self) -> None:
+        """Expect nothing from the socket any more."""
+        if self._udp is not None:
+            self._udp.forget(self)
+            self._udp = None
 
 
 class _Udp:
@@ -195,58 +257,50 @@ class _Udp:
     def _readable(self) -> None:
         try:
             for _ in range(READS):
-                self._received(self._sock.recv(LONGEST_PACKET))
+                data = self._sock.recv(LONGEST_PACKET)
+                question = self._open.get(data[0] << 8 | data[1]) if len(data) >= wire.HEADER.size else None
+                if question is not None:
+                    question.received(data)
         except BlockingIOError:
             return
-        except OSError as error:
-            for question in self._open.values():
-                if not question.answer.done():
-                    question.answer.set_exception(OSError(str(error)))
+        except OSError:
+            for question in list(self._open.values()):
+                question.expired()
 
-    def _received(self, data: bytes) -> None:
-        question = self._open.get(data[0] << 8 | data[1]) if len(data) >= 12 else None
-        if question is None or question.answer.done():
-            return
-        try:
-            message = wire.parse(data, question.name, question.kind, question.packet)
-        except wire.WireError as error:
-            if "another question" not in str(error):
-                question.answer.set_exception(DnsError("malformed", f"{question.name}: {error}"))
-            return
-        question.answer.set_result(message)
+    def send(self, question: _Question, patience: float) -> None:
+        """Send it under a number nobody can guess (RFC 5452 section 9.2).
 
-    async def ask(self, name: str, kind: int, packet: bytes, patience: float) -> wire.Message:
-        """The answer to a question made by `wire.query`.
+        Args:
+            question: Told by `received` and `expired`; `forget` ends that.
+            patience: Seconds to wait.
 
         Raises:
-            TimeoutError, OSError: if none came; worth another try.
+            OSError: if it cannot be sent; worth another try.
         """
-        number = self._number()
+        number = self._numbers.pop() if self._numbers else self._more_numbers()
         while number in self._open:
-            number = self._number()
-        question = self._open[number] = _Question(
-            name, kind, packet, self._loop.create_future(), self._loop.time() + patience
-        )
+            number = self._more_numbers()
+        self._sock.send(b"%b%b%b%b" % (number.to_bytes(2, "big"), wire.ASKING, question.asked, wire.OPT))
+        question.number = number
+        question.deadline = self._loop.time() + patience
+        self._open[number] = question
         self._watch.add(question)
-        try:
-            self._sock.send(number.to_bytes(2, "big") + packet[2:])
-            return await question.answer
-        finally:
-            self._watch.discard(question)
-            del self._open[number]
 
-    def _number(self) -> int:
-        """Unguessable (RFC 5452 section 9.2); the system's randomness is asked for many at once."""
-        if not self._numbers:
-            self._numbers.frombytes(os.urandom(512))
+    def forget(self, question: _Question) -> None:
+        """Take no answer for it, and no more time."""
+        if self._open.get(question.number) is question:
+            del self._open[question.number]
+            self._watch.discard(question)
+
+    def _more_numbers(self) -> int:
+        """One number; the system's randomness is asked for many at once."""
+        self._numbers = array("H", os.urandom(512))
         return self._numbers.pop()
 
     def close(self) -> None:
-        """Close the socket; who waits is told."""
+        """Close the socket."""
         self._loop.remove_reader(self._sock.fileno())
         self._sock.close()
-        for question in self._open.values():
-            question.expired()
 
 
 def system_resolver(path: str = "/etc/resolv.conf") -> tuple[str, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from functools import partial
 
 from validator.budget import Lane
 from validator.classify import classify
@@ -70,8 +69,9 @@ class Session:
             for job in self.drain_hand():
                 self.office.settle(job, trouble, self)
         finally:
-            for job in self.drain_hand():
-                self.office.again(job)
+            if self.hand:
+                for job in self.drain_hand():
+                    self.office.again(job)
 
     def leave(self, on_gone: Callable[[], None]) -> None:
         """Close the last connection with QUIT."""
@@ -109,13 +109,14 @@ class Session:
         return trouble.status is Status.THROTTLED or trouble.reason in ABOUT_US
 
     async def _visit(self, host: Host, ip: str) -> Trouble | None:
-        await self._part()
+        if self._link is not None:
+            await self._part()
         self.host = host
         self.stage = Stage.CONNECT
         try:
-            self._link = await self.office.dial(ip, self.lane.source, self.transcript)
-            self.source_ip = self._link.source_ip or self.lane.source
-            trouble = await self._converse(self._link, host)
+            link = self._link = await self.office.dial(ip, self.lane.source, self.transcript)
+            self.source_ip = link.source_ip or self.lane.source
+            return await self._converse(link, host)
         except LinkError as error:
             if self.stage is Stage.STARTTLS and host.name not in self._plain_hosts:
                 self._plain_hosts.add(host.name)
@@ -127,14 +128,12 @@ class Session:
             return Trouble(
                 Status.UNKNOWN, "protocol_violation", self.stage, 0.8, host.name, details=str(error)
             )
-        return trouble
 
     async def _part(self) -> None:
         """End the previous connection before the next: the operator counts both."""
-        if self._link is not None:
-            gone: asyncio.Future[None] = self.loop.create_future()
-            self.leave(lambda: None if gone.done() else gone.set_result(None))
-            await gone
+        gone: asyncio.Future[None] = self.loop.create_future()
+        self.leave(lambda: None if gone.done() else gone.set_result(None))
+        await gone
 
     def _give_up(self, troubles: list[Trouble]) -> None:
         """No host could be asked: the weightiest reason is everybody's."""
@@ -176,12 +175,13 @@ class Session:
     async def _converse(self, link: Link, host: Host) -> Trouble | None:
         times = self.settings.timeouts
         self.stage = Stage.BANNER
-        banner, *greeted = await link.exchange(b"", times.banner, partial(self._hello, link))
+        banner, *greeted = await link.exchange(b"", times.banner, self._hello)
         if not banner.reply.positive:
             return self.refused(banner.reply, Stage.BANNER, host)
-        trouble = await self._greet(link, host, greeted)
-        if trouble is not None:
-            return trouble
+        if not (greeted and greeted[0].reply.positive):
+            trouble = await self._greet(link, host, greeted)
+            if trouble is not None:
+                return trouble
         if (
             self.settings.starttls
             and "STARTTLS" in link.dialogue.extensions
@@ -197,6 +197,7 @@ class Session:
         return await Recipients(self, link, host).ask_all()
 
     def _hello(self, link: Link) -> tuple[bytes, float]:
+        """EHLO, and the seconds for its answer."""
         self.stage = Stage.EHLO
         return link.dialogue.ehlo(self.settings.helo), self.settings.timeouts.command
 

@@ -7,8 +7,7 @@ refuses what may not be said in the present state. It never sends DATA: there is
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
 from types import MappingProxyType
@@ -45,6 +44,10 @@ class State(Enum):
     CLOSING = "closing"
 
 
+# The state after a positive answer.
+LEADS_TO = {Stage.BANNER: State.GREETED, Stage.EHLO: State.READY, Stage.MAIL: State.MAIL}
+
+
 class Answer(NamedTuple):
     """A reply and the stage of the command it answers."""
 
@@ -52,11 +55,27 @@ class Answer(NamedTuple):
     reply: Reply
 
 
-class Said(NamedTuple):
+class _Said(NamedTuple):
     """A reply and the lines it was read from, without code and separator."""
 
     reply: Reply
     lines: tuple[str, ...]
+
+
+class _Heard(NamedTuple):
+    """What some replies come to where certain commands wait for theirs.
+
+    Attributes:
+        answers: The replies with their commands; of stage POLICY those that belong to none.
+        pending: The commands that wait still.
+        state: The state they lead to; None if they change nothing.
+        extensions: Those of the server, if one of the replies names them.
+    """
+
+    answers: tuple[Answer, ...]
+    pending: tuple[Stage, ...]
+    state: State | None
+    extensions: Mapping[str, str] | None
 
 
 class Dialogue:
@@ -72,7 +91,7 @@ class Dialogue:
     def __init__(self) -> None:
         self.state = State.BANNER
         self.extensions: Mapping[str, str] = {}
-        self._pending: deque[Stage] = deque([Stage.BANNER])
+        self._pending: tuple[Stage, ...] = (Stage.BANNER,)
         self._buffer = b""
         self._reader = _Reader()
 
@@ -130,7 +149,7 @@ class Dialogue:
                 raise ProtocolError("RCPT before MAIL")
         if not all(addresses) or UNASKABLE.search("".join(addresses)):
             raise ProtocolError("not an address for RCPT")
-        self._pending.extend([RCPT] * len(addresses))
+        self._pending += (RCPT,) * len(addresses)
         return f"RCPT TO:<{RCPT_BETWEEN.join(addresses)}>\r\n".encode()
 
     def rset(self) -> bytes:
@@ -145,10 +164,9 @@ class Dialogue:
         return b"QUIT\r\n"
 
     def _command(self, stage: Stage, line: str) -> bytes:
-        if CONTROL.search(line):
-            raise ProtocolError("control character in a command")
-        self._pending.append(stage)
-        return f"{line}\r\n".encode()
+        said = _spelled(line)
+        self._pending += (stage,)
+        return said
 
     def _need(self, *states: State) -> None:
         if self.state not in states:
@@ -156,44 +174,64 @@ class Dialogue:
 
     # --- what we hear -----------------------------------------------------------------------------
 
-    def feed(self, data: bytes) -> list[Answer]:
+    def feed(self, data: bytes) -> tuple[Answer, ...]:
         """Take bytes from the server; the answers they complete.
 
         Raises:
             ProtocolError: on a line or reply without end, or a line that is no reply.
         """
+        heard = None
         if len(data) <= LONGEST_KEPT and not self._buffer and not self._reader.lines:
-            whole = _read_whole(data)
-            if whole is not None:
-                return [self._answer(said) for said in whole]
-        answers: list[Answer] = []
+            heard = _hear_whole(data, self._pending)
+        if heard is None:
+            heard = _hear(self._read(data), self._pending)
+        self._pending = heard.pending
+        if heard.state is not None and self.state is not State.CLOSING:
+            self.state = heard.state
+            if heard.extensions is not None:
+                self.extensions = heard.extensions
+        return heard.answers
+
+    def _read(self, data: bytes) -> list[_Said]:
         *lines, rest = (self._buffer + data).split(b"\n")
         if len(rest) > LONGEST_LINE:
             raise ProtocolError(f"a line longer than {LONGEST_LINE} bytes")
         self._buffer = rest
-        for line in lines:
-            said = self._reader.take(line)
-            if said is not None:
-                answers.append(self._answer(said))
-        return answers
+        return [said for said in map(self._reader.take, lines) if said is not None]
 
-    def _answer(self, said: Said) -> Answer:
-        if not self._pending:
-            # 421 may come unasked (RFC 5321 section 3.8); anything after QUIT is its good-bye.
-            return Answer(Stage.POLICY, said.reply)
-        stage = self._pending.popleft()
-        if stage is not RCPT and said.reply.code < 300 and self.state is not State.CLOSING:
-            self._advance(stage, said.lines)
-        return Answer(stage, said.reply)
 
-    def _advance(self, stage: Stage, lines: tuple[str, ...]) -> None:
-        if stage is Stage.BANNER:
-            self.state = State.GREETED
-        elif stage is Stage.EHLO:
-            self.state = State.READY
-            self.extensions = _extensions(lines)
-        elif stage is Stage.MAIL:
-            self.state = State.MAIL
+def _hear(replies: Sequence[_Said], pending: tuple[Stage, ...]) -> _Heard:
+    answers: list[Answer] = []
+    state, extensions = None, None
+    for place, (reply, lines) in enumerate(replies):
+        # 421 may come unasked (RFC 5321 section 3.8); anything after QUIT is its good-bye.
+        stage = pending[place] if place < len(pending) else Stage.POLICY
+        answers.append(Answer(stage, reply))
+        if reply.code < 300 and stage in LEADS_TO:
+            state = LEADS_TO[stage]
+            if stage is Stage.EHLO:
+                extensions = _extensions(lines)
+    return _Heard(tuple(answers), pending[len(replies) :], state, extensions)
+
+
+@lru_cache(MOST_KEPT)
+def _hear_whole(data: bytes, pending: tuple[Stage, ...]) -> _Heard | None:
+    """What these bytes come to; None if they are anything but whole replies."""
+    reader = _Reader()
+    try:
+        *lines, rest = data.split(b"\n")
+        said = [reader.take(line) for line in lines]
+    except ProtocolError:
+        return None
+    return None if rest or not said or said[-1] is None else _hear([item for item in said if item], pending)
+
+
+@lru_cache(MOST_KEPT)
+def _spelled(line: str) -> bytes:
+    """A command as it goes over the wire; most are the same in every session."""
+    if CONTROL.search(line):
+        raise ProtocolError("control character in a command")
+    return f"{line}\r\n".encode()
 
 
 class _Reader:
@@ -205,7 +243,7 @@ class _Reader:
         self.lines: list[str] = []
         self.size = 0
 
-    def take(self, line: bytes) -> Said | None:
+    def take(self, line: bytes) -> _Said | None:
         """Take one line; the reply it completes."""
         self.size += len(line)
         if self.size > LONGEST_REPLY or len(self.lines) >= MOST_LINES:
@@ -215,7 +253,7 @@ class _Reader:
         if more:
             return None
         lines, self.lines, self.size = self.lines, [], 0
-        return Said(parse_lines(code, lines), tuple(lines))
+        return _Said(parse_lines(code, lines), tuple(lines))
 
 
 def _read_line(line: bytes) -> tuple[int, bool, str]:
@@ -231,19 +269,6 @@ def _read_line(line: bytes) -> tuple[int, bool, str]:
     return int(digits), mark == b"-", _readable(text)
 
 
-@lru_cache(MOST_KEPT)
-def _read_whole(data: bytes) -> tuple[Said, ...] | None:
-    """The replies in these bytes; None if they are anything but whole replies."""
-    reader = _Reader()
-    try:
-        *lines, rest = data.split(b"\n")
-        said = [reader.take(line) for line in lines]
-    except ProtocolError:
-        return None
-    return None if rest or not said or said[-1] is None else tuple(filter(None, said))
-
-
-@lru_cache(MOST_KEPT)
 def _extensions(lines: tuple[str, ...]) -> Mapping[str, str]:
     """Keywords of an EHLO reply, upper case, with their parameters."""
     words = [line.strip().split(" ", 1) for line in lines[1:]]

@@ -9,15 +9,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib.resources import files
-from typing import NamedTuple
-
-
-class _Suffixes(NamedTuple):
-    """The rules of the list (publicsuffix.org/list) by their kind: plain, `*.` and `!`, without the mark."""
-
-    plain: frozenset[str]
-    any_below: frozenset[str]
-    but_not: frozenset[str]
 
 
 def registered_domain(host: str) -> str:
@@ -33,15 +24,13 @@ def registered_domain(host: str) -> str:
 
 def _public_labels(labels: list[str]) -> int:
     """How many labels at the end are the registry's: the longest rule decides; without one it is the last."""
-    rules = _suffixes()
-    for i in range(len(labels)):
-        name = ".".join(labels[i:])
-        if name in rules.but_not:
-            return len(labels) - i - 1
-        if name in rules.any_below:
-            return len(labels) - i + (i > 0)
-        if name in rules.plain:
-            return len(labels) - i
+    rules = _rules()
+    name = ".".join(labels)
+    for left in range(len(labels), 0, -1):
+        more = rules.get(name)
+        if more is not None:
+            return min(left + more, len(labels))
+        _, _, name = name.partition(".")
     return 1
 
 
@@ -56,11 +45,15 @@ def _spelled(labels: list[str]) -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def _suffixes() -> _Suffixes:
+def _rules() -> dict[str, int]:
+    """The rules of the list (publicsuffix.org/list) without their marks.
+
+    For each the labels that are the registry's beyond its own: none; with `*.` one more, whatever it is; with
+    `!`, an exception, one less.
+    """
     lines = files("publicsuffixlist").joinpath("public_suffix_list.dat").read_text("utf-8").split("\n")
     rules = [line for line in lines if line and line[0] != "/"]
-    return _Suffixes(
-        frozenset(rules),
-        frozenset([rule[2:] for rule in rules if rule[0] == "*"]),
-        frozenset([rule[1:] for rule in rules if rule[0] == "!"]),
-    )
+    found = dict.fromkeys(rules, 0)
+    found.update({rule[2:]: 1 for rule in rules if rule[0] == "*"})
+    found.update({rule[1:]: -1 for rule in rules if rule[0] == "!"})
+    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,7 +68,6 @@ class Link(asyncio.Protocol):
         "_transport",
         "_trouble",
         "_waiter",
-        "_wanted",
         "_watch",
         "deadline",
         "dialogue",
@@ -83,11 +81,10 @@ class Link(asyncio.Protocol):
         self._loop = self._watch.loop
         self.deadline = inf
         self._timeout = inf
-        self._then: Callable[[], tuple[bytes, float]] | None = None
+        self._then: Callable[[Link], tuple[bytes, float]] | None = None
         self._answers: list[Answer] = []
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._wanted = 0
         self._trouble: LinkError | None = None
         self._on_gone: Callable[[], None] | None = None
         self._leaving = False
@@ -118,26 +115,26 @@ class Link(asyncio.Protocol):
         self._answers += [answer for answer in answers if answer.stage is not UNASKED] if unasked else answers
         if self._waiter is None:
             return
-        if len(self._answers) >= self._wanted and not self._go_on():
-            self.deadline = inf
-            self._wake()
-        else:
+        if self.dialogue.waiting or self._go_on():
             self.deadline = self._loop.time() + self._timeout  # each answer has its own time
+        else:
+            self._wake()
 
     def _go_on(self) -> bool:
         """Say what was to follow a positive answer; false if nothing was."""
         then, self._then = self._then, None
         if then is None or not self._answers[-1].reply.positive:
             return False
-        data, self._timeout = then()
+        data, self._timeout = then(self)
         self._say(data)
-        self._wanted += self.dialogue.waiting
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The other side is gone."""
         self._watch.discard(self)
-        self._fail(LinkError("disconnected", f"the server closed the connection{f': {exc}' if exc else ''}"))
+        if not self._leaving:
+            why = f"the server closed the connection{f': {exc}' if exc else ''}"
+            self._fail(LinkError("disconnected", why))
         self._transport = None  # the two hold each other, and would wait for the garbage collector
         if self._on_gone is not None:
             self._on_gone()
@@ -146,7 +143,7 @@ class Link(asyncio.Protocol):
     # --- for the session --------------------------------------------------------------------------
 
     async def exchange(
-        self, data: bytes, timeout: float, then: Callable[[], tuple[bytes, float]] | None = None
+        self, data: bytes, timeout: float, then: Callable[[Link], tuple[bytes, float]] | None = None
     ) -> list[Answer]:
         """Send, then wait until every command has its answer.
 
@@ -161,8 +158,7 @@ class Link(asyncio.Protocol):
         """
         if data and self._trouble is None:
             self._say(data)
-        wanted = self._wanted = len(self._answers) + self.dialogue.waiting
-        if self._trouble is None and len(self._answers) < wanted:
+        if self._trouble is None and self.dialogue.waiting:
             self._then = then
             self._timeout = timeout
             self.deadline = self._loop.time() + timeout
@@ -173,7 +169,7 @@ class Link(asyncio.Protocol):
                 self.deadline = inf
                 self._waiter = None
         answers, self._answers = self._answers, []
-        if self._trouble is not None and len(answers) < self._wanted:
+        if self._trouble is not None and self.dialogue.waiting:
             raise LinkError(self._trouble.kind, str(self._trouble), answers)
         return answers
 
@@ -231,8 +227,10 @@ class Link(asyncio.Protocol):
         data = self.dialogue.quit()
         if self.transcript is not None:
             self._note(">", ["QUIT"])
-        with contextlib.suppress(OSError, RuntimeError):
+        try:
             self._transport.write(data)
+        except (OSError, RuntimeError):
+            self._close()
         self._timeout = goodbye
         self.deadline = self._loop.time() + goodbye
 

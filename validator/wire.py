@@ -11,15 +11,23 @@ import struct
 from dataclasses import dataclass, field
 
 A, CNAME, MX, TXT, PTR, AAAA = 1, 5, 15, 16, 12, 28
-NOERROR, SERVFAIL, NXDOMAIN = 0, 2, 3
+NOERROR, SERVFAIL, NXDOMAIN, REFUSED = 0, 2, 3, 5
 HEADER = struct.Struct("!HHHHHH")
-RECORD = struct.Struct("!HHIH")
+# The last two bytes of the owner, type, class, TTL, length of the data.
+RECORD = struct.Struct("!HHHIH")
 QUESTION = struct.Struct("!HH")
 # The byte before each label; longer ones there are none.
 LENGTHS = [bytes([length]) for length in range(64)]
+# Where nearly every record's owner is written: at the question.
+TO_QUESTION = 0xC00C
 LONGEST_CHAIN = 8
+# The header of a query after its number: recursion desired, one question, one additional record (EDNS).
+ASKING = struct.pack("!HHHHH", 0x0100, 1, 0, 0, 1)
 # EDNS(0): 1232 bytes is the size that crosses every path unfragmented (dnsflagday.net/2020).
 OPT = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00"
+
+_Value = str | tuple[int, str]
+_Record = tuple[str, int, int, _Value]  # owner, type, TTL, data
 
 
 class WireError(Exception):
@@ -40,12 +48,21 @@ class Message:
 
     rcode: int
     truncated: bool = False
-    values: list[str | tuple[int, str]] = field(default_factory=list)
+    values: list[_Value] = field(default_factory=list)
     ttl: int = 0
 
 
 def query(number: int, name: str, kind: int) -> bytes:
     """A recursive question.
+
+    Raises:
+        WireError: if the name cannot be asked.
+    """
+    return b"%b%b%b%b" % (number.to_bytes(2, "big"), ASKING, question(name, kind), OPT)
+
+
+def question(name: str, kind: int) -> bytes:
+    """The part of a query that its answer repeats.
 
     Raises:
         WireError: if the name cannot be asked.
@@ -57,81 +74,88 @@ def query(number: int, name: str, kind: int) -> bytes:
         raise WireError(f"{name!r} is no host name") from None
     if len(encoded) > 253 or b"" in labels:
         raise WireError(f"{name!r} is no host name")
-    return b"%b%b\x00%b%b" % (HEADER.pack(number, 0x0100, 1, 0, 0, 1), encoded, QUESTION.pack(kind, 1), OPT)
+    return b"%b\x00%b" % (encoded, QUESTION.pack(kind, 1))
 
 
-def parse(data: bytes, name: str, kind: int, packet: bytes = b"") -> Message:
+def parse(data: bytes, name: str, kind: int, asked: bytes = b"") -> Message:
     """Read the answer to `query(.., name, kind)`.
 
     Args:
         data: What came.
         name: The name asked for.
         kind: The type asked for.
-        packet: What `query` made, if at hand: an answer that repeats it is read sooner.
+        asked: What `question` made, if at hand: an answer that repeats it is read sooner.
 
     Raises:
         WireError: for anything malformed, or an answer to another question.
     """
     try:
-        return _parse(data, name.rstrip(".").lower(), kind, packet[HEADER.size : -len(OPT)])
+        return _parse(data, name.rstrip(".").lower(), kind, asked)
     except (struct.error, IndexError):
         raise WireError("cut short") from None
 
 
-def _parse(data: bytes, name: str, kind: int, question: bytes) -> Message:
+def _parse(data: bytes, name: str, kind: int, asked: bytes) -> Message:
     _, flags, questions, answers, _, _ = HEADER.unpack_from(data)
     if not flags & 0x8000 or questions != 1:
         raise WireError("not an answer")
-    if question and data.startswith(question, HEADER.size):
-        at = HEADER.size + len(question) - 4
+    if asked and data.startswith(asked, HEADER.size):
+        at = HEADER.size + len(asked)
     else:
-        asked, at = read_name(data, HEADER.size)
-        asked_kind = struct.unpack_from("!H", data, at)[0]
-        if asked != name or asked_kind != kind:
-            raise WireError("an answer to another question")
-    at += 4
-    message = Message(flags & 15, bool(flags & 0x0200))
+        at = _after_question(data, name, kind)
+    message = Message(flags & 15, flags & 0x0200 != 0)
     if message.truncated:
         return message
-    records: dict[tuple[str, int], list[tuple[int, str | tuple[int, str]]]] = {}
+    others: list[_Record] = []
     for _ in range(answers):
-        owner, at = read_name(data, at, name)
-        record_kind, record_class, ttl, length = RECORD.unpack_from(data, at)
-        at += RECORD.size
-        if at + length > len(data):
+        pointer, record_kind, record_class, ttl, length = RECORD.unpack_from(data, at)
+        if pointer == TO_QUESTION:
+            owner, start = name, at + RECORD.size
+        else:
+            owner, at = read_name(data, at, name)
+            _, record_kind, record_class, ttl, length = RECORD.unpack_from(data, at - 2)
+            start = at + RECORD.size - 2
+        at = start + length
+        if at > len(data):
             raise WireError("cut short")
-        if record_class == 1 and record_kind in (kind, CNAME):
-            records.setdefault((owner, record_kind), []).append(
-                (ttl, _value(data, at, length, record_kind, name))
-            )
-        at += length
-    _follow(message, records, name, kind)
+        if record_class != 1:
+            continue
+        if record_kind == kind and owner == name:
+            message.ttl = min(message.ttl, ttl) if message.values else ttl
+            message.values.append(_value(data, start, length, kind, name))
+        elif record_kind in (kind, CNAME):
+            others.append((owner, record_kind, ttl, _value(data, start, length, record_kind, name)))
+    if others and not message.values:
+        _follow(message, others, name, kind)
     return message
 
 
-def _follow(
-    message: Message,
-    records: dict[tuple[str, int], list[tuple[int, str | tuple[int, str]]]],
-    name: str,
-    kind: int,
-) -> None:
+def _after_question(data: bytes, name: str, kind: int) -> int:
+    asked, at = read_name(data, HEADER.size)
+    if asked != name or struct.unpack_from("!H", data, at)[0] != kind:
+        raise WireError("an answer to another question")
+    return at + QUESTION.size
+
+
+def _follow(message: Message, records: list[_Record], name: str, kind: int) -> None:
+    """Look for the data at the end of the chain of aliases that begins at `name`."""
     ttls: list[int] = []
     for _ in range(LONGEST_CHAIN):
-        found = records.get((name, kind))
-        if found is not None:
+        found = [(ttl, value) for owner, what, ttl, value in records if (owner, what) == (name, kind)]
+        if found:
             message.values = [value for _, value in found]
-            message.ttl = min([*ttls, *(ttl for ttl, _ in found)])
+            message.ttl = min(ttls + [ttl for ttl, _ in found])
             return
-        alias = records.get((name, CNAME))
+        alias = next((record for record in records if record[:2] == (name, CNAME)), None)
         if alias is None:
             message.ttl = min(ttls, default=0)
             return
-        ttls.append(alias[0][0])
-        name = str(alias[0][1])
+        ttls.append(alias[2])
+        name = str(alias[3])
     raise WireError("a CNAME chain without end")
 
 
-def _value(data: bytes, at: int, length: int, kind: int, asked: str) -> str | tuple[int, str]:
+def _value(data: bytes, at: int, length: int, kind: int, asked: str) -> _Value:
     if kind == A:
         if length != 4:
             raise WireError("an A record of wrong length")
@@ -141,7 +165,7 @@ def _value(data: bytes, at: int, length: int, kind: int, asked: str) -> str | tu
             raise WireError("an AAAA record of wrong length")
         return socket.inet_ntop(socket.AF_INET6, data[at : at + 16])
     if kind == MX:
-        return struct.unpack_from("!H", data, at)[0], read_name(data, at + 2, asked)[0]
+        return data[at] << 8 | data[at + 1], read_name(data, at + 2, asked)[0]
     if kind in (CNAME, PTR):
         return read_name(data, at, asked)[0]
     return _text(data[at : at + length])

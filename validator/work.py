@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -94,8 +94,8 @@ class Domain:
         """The next job for a session from this source."""
         if self.thinned:
             self._prune()
-        mine = self.pinned.get(source)
-        if mine:
+        if self.pinned and source in self.pinned:
+            mine = self.pinned[source]
             job = mine.pop(0)
             if not mine:
                 del self.pinned[source]
@@ -108,13 +108,18 @@ class Domain:
             self._prune()
         return bool(self.jobs) or source in self.pinned
 
+    def has_work(self) -> bool:
+        """Whether some session has."""
+        if self.thinned:
+            self._prune()
+        return bool(self.jobs or self.pinned)
+
     @property
     def waiting(self) -> int:
         """Jobs not yet taken by a session; of those withdrawn, some may be counted until their turn comes."""
         if self.thinned:
             self._prune()
-        pinned = sum(len(queue) for queue in self.pinned.values()) if self.pinned else 0
-        return len(self.jobs) + pinned
+        return len(self.jobs) + sum(map(len, self.pinned.values()))
 
     def _prune(self) -> None:
         while self.jobs and self.jobs[0].withdrawn:
@@ -141,7 +146,7 @@ class OperatorQueue:
     """Domains of one operator that could use a session."""
 
     operator: Operator
-    ready: list[Domain] = field(default_factory=list)
+    ready: deque[Domain] = field(default_factory=deque)
     timer: asyncio.TimerHandle | None = None
     starved: bool = False
 

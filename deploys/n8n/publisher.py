@@ -1,5 +1,6 @@
 """Asks n8n for workflows, or gives it new ones. Runs on the orchestrator, as root, by its own python3 alone.
 
+    key          makes the API key, where there is none or n8n does not know it any more
     look ID...   one line of JSON: the workflows that there are, by id; "absent" where nobody could be asked
     publish      takes a JSON list of workflows on standard input, creates or replaces and publishes each, and
                  prints them as n8n has them then
@@ -121,7 +122,9 @@ def say(line: str) -> None:
 def main() -> None:
     """Do what the arguments say."""
     try:
-        if sys.argv[1] == "publish":
+        if sys.argv[1] == "key":
+            key()
+        elif sys.argv[1] == "publish":
             say(json.dumps(publish(json.load(sys.stdin))))
         elif KEY.exists():
             say(json.dumps(look(sys.argv[2:], KEY.read_text())))

@@ -26,9 +26,9 @@ NOTES = "/var/lib/outreach/n8n/workflows.json"
 
 _PUBLISHER = Path(__file__).with_name("publisher.py")
 _SECONDS = 300
-_PUBLISH = """set -eu
+_ASK = """set -eu
 umask 077
-python3 -I -c "$1" publish
+python3 -I -c "$1" "$2"
 """
 _NOTE = f"""set -eu
 umask 077
@@ -104,16 +104,18 @@ def _publisher(
 def _publish(host: Host, workflows: Sequence[Workflow], *, force: bool) -> str | None:
     """Publish what differs by now, and note how n8n has it; what went wrong, if anything."""
     source = _PUBLISHER.read_text("utf-8")
-    # Nothing, first, for the key to n8n that this makes where there is none, or the database was restored:
-    # without one nothing could be seen, and edits would be overwritten unasked.
-    succeeded, said = run(host, _PUBLISH, source, stdin="[]", timeout=_SECONDS)
+    # The key first: where there is none, or the database was restored, nothing could be seen, and edits would
+    # be overwritten unasked.
+    succeeded, said = run(host, _ASK, source, "key", timeout=_SECONDS)
     if not succeeded:
         return reason(said)
     _, said = run(host, PublishedWorkflows().command(tuple(one.id for one in workflows)))
     present, noted = PublishedWorkflows().process(said)
     steps = difference(workflows, present, noted, force=force)
     todo = [one.document for one in workflows if steps[one.id] in (Step.CREATE, Step.UPDATE)]
-    succeeded, said = run(host, _PUBLISH, source, stdin=json.dumps(todo), timeout=_SECONDS)
+    if not todo:
+        return None
+    succeeded, said = run(host, _ASK, source, "publish", stdin=json.dumps(todo), timeout=_SECONDS)
     if not succeeded:
         return reason(said)
     now = {key: digest(document) for key, document in json.loads(said[-1]).items()}

@@ -109,13 +109,13 @@ def test_a_name_of_its_own_is_no_slip(domain: str) -> None:
 @given(st.binary(max_size=5000), st.lists(st.integers(1, 400), max_size=20))
 def test_the_dialogue_reads_the_same_however_the_bytes_are_cut(data: bytes, cuts: list[int]) -> None:
     def read(parts: list[bytes]) -> tuple[list[object], bool]:
-        dialogue, answers = Dialogue(), []
+        dialogue, answers = Dialogue(), list[object]()
         try:
             for part in parts:
                 answers.extend(dialogue.feed(part))
         except ProtocolError:
             return [], True
-        return list(answers), False
+        return answers, False
 
     parts, at = [], 0
     for cut in cuts:

@@ -118,6 +118,11 @@ def releases(fleet: Fleet, name: str) -> set[str]:
     return set(fleet.sh(name, "ls -A /opt/outreach").split()) - {"current", "previous"}
 
 
+def one_to_go_back_to(fleet: Fleet, name: str) -> str:
+    """The release that stands as the one before."""
+    return fleet.sh(name, "readlink /opt/outreach/previous || true")
+
+
 def test_both_units_run_confined_as_their_own_user(tooled: Fleet) -> None:
     for unit in ("outreach-api", "outreach-notifier"):
         assert tooled.sh("n1", f"systemctl is-active {unit}; systemctl is-enabled {unit}").split() == [
@@ -180,6 +185,7 @@ def test_an_upgrade_fails_no_request_and_keeps_the_release_before(tooled: Fleet,
     assert seen["asked"] > 50
     assert seen["versions"] == sorted([OWN, new])
     assert releases(tooled, "n1") == {OWN, new}
+    assert one_to_go_back_to(tooled, "n1") == OWN
 
 
 @pytest.mark.parametrize(
@@ -195,6 +201,7 @@ def test_an_upgrade_fails_no_request_and_keeps_the_release_before(tooled: Fleet,
 def test_a_broken_release_is_taken_back_and_no_request_fails(
     tooled: Fleet, pushed: Any, name: str, outcome: str, said: str
 ) -> None:
+    before = one_to_go_back_to(tooled, "n1")
     with asking(tooled, "n1") as seen:
         _, (report,) = pushed(name, "n1")
     assert outcome in report["error"]
@@ -202,6 +209,7 @@ def test_a_broken_release_is_taken_back_and_no_request_fails(
     assert seen["wrong"] == []
     assert seen["asked"] > 50
     assert version(tooled, "n1") == OWN
+    assert one_to_go_back_to(tooled, "n1") == before
     assert tooled.operate("preview", tooled.host("n1"))["n1"]["status"] == "unchanged"
 
 
@@ -274,5 +282,6 @@ def test_a_switch_that_dies_half_way_is_put_right_by_the_next_run(tooled: Fleet,
     assert "run it again" in report["error"]
     assert tooled.operate("converge", host, RELEASE_CHECKOUT=str(place))["n1"]["error"] is None
     assert version(tooled, "n1") == read_release(place).version
+    assert one_to_go_back_to(tooled, "n1") == OWN
     assert tooled.operate("converge", host)["n1"]["error"] is None
     assert version(tooled, "n1") == OWN
