@@ -1,4 +1,4 @@
-"""Proofs that trouble on the orchestrator is one line each, in its status and in the chat, and loses nothing."""
+"""Proofs that trouble on the orchestrator is one line each, in its status and the chat, and loses nothing."""
 
 from __future__ import annotations
 
