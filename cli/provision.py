@@ -40,6 +40,7 @@ from deploys.workflows import WorkflowError
 from deploys.workflows import load as load_workflows
 from deploys.world import Current
 from inventory import Allocation, HostsError, allocate, known_hosts_file
+from inventory.dqs import DqsKeyError, dqs_key
 from notifier import ConfigurationError
 
 Only = Annotated[str, Parameter(help="Areas, comma-separated: servers, dns, nodes.")]
@@ -52,7 +53,7 @@ Json = Annotated[bool, Parameter(help="Print JSON.", negative="")]
 
 ERRORS = (
     *(ProviderError, SettingsError, PlanError, PriceBookError, HostsError),
-    *(ReleaseError, ConfigurationError, WorkflowError, SheetError),
+    *(ReleaseError, ConfigurationError, WorkflowError, SheetError, DqsKeyError),
 )
 """What is a person's to settle: each is one clear line."""
 
@@ -160,6 +161,7 @@ def _session(fleet: Path, allocation: Allocation, scope: Scope, *, force: bool =
         if "n8n" in allocation.fleet.orchestrator.services:  # what it needs is right before anything happens
             load_workflows()
             sheet_header(os.environ)
+        dqs_key(os.environ)
         from deploys.nodes import PyinfraNodes  # noqa: PLC0415 - pyinfra takes a second that other scopes save
 
         # paramiko tells each failed try on stderr unless somebody listens; here failures are values.

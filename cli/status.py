@@ -19,8 +19,9 @@ from cli.fleet import DEFAULT_FILE, FleetFile, read_fleet
 from cli.team import tell as tell_team
 from deploys.telegram import Telegram, telegram
 from inventory import Allocation, Role, allocate, known_hosts_file
+from inventory.dqs import dqs_key
 from notifier import ConfigurationError
-from status.blocklists import DEFAULTS, DQS_VARIABLE, BlockList, lists
+from status.blocklists import DEFAULTS, BlockList, lists
 from status.difference import Memory, changes, load, remember, save, state_file
 from status.finding import Report
 from status.observe import look_inside
@@ -121,7 +122,7 @@ def _publish(report: Report, seen: Sequence[Place]) -> None:
 
 def _lists(zones: list[str] | None) -> tuple[BlockList, ...]:
     try:
-        return lists(DEFAULTS if zones is None else zones, os.environ.get(DQS_VARIABLE, ""))
+        return lists(DEFAULTS if zones is None else zones, dqs_key(os.environ))
     except ValueError as error:
         fail(str(error))
 

@@ -46,4 +46,4 @@ def tell(telegram: Telegram, message: Message, dedupe_key: str = "") -> bool:
     if receipt.fate is not Fate.SENT:
         why = f": {receipt.reason}" if receipt.reason else ""
         sys.stderr.write(f"outreach: the team is not told yet ({receipt.fate}){why}\n")
-    return receipt.fate is not Fate.REFUSED
+    return receipt.told

@@ -16,7 +16,6 @@ from cyclopts import App, Parameter
 from notifier import (
     Alert,
     ConfigurationError,
-    Fate,
     Message,
     MessageError,
     OutboxError,
@@ -189,7 +188,7 @@ def _send(message: Message, delivery: Delivery, line: Line) -> int:
     if receipt.remark:
         sys.stderr.write(f"notifier: {receipt.remark}\n")
     _say(json.dumps(receipt.as_dict()) if delivery.json else _words(receipt))
-    return 1 if receipt.fate is Fate.REFUSED else 0
+    return 0 if receipt.told else 1
 
 
 def _words(receipt: Receipt) -> str:

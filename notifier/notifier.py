@@ -57,6 +57,11 @@ class Receipt:
     reason: str = ""
     remark: str = ""
 
+    @property
+    def told(self) -> bool:
+        """Whether it need not be said again: Telegram has it, or the queue, which sees to the rest."""
+        return self.fate is not Fate.REFUSED
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)

@@ -8,7 +8,6 @@ from ipaddress import IPv4Address, ip_address, ip_network
 
 from status.facts import Answer
 
-DQS_VARIABLE = "SPAMHAUS_DQS_KEY"
 QUORUM = 2
 """Votes that make a listing: one small list errs too often to stop a host for it."""
 

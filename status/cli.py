@@ -18,8 +18,9 @@ import dns.exception
 from cyclopts import App, Parameter
 
 from inventory import Allocation, Fleet, allocate
+from inventory.dqs import CREDENTIAL as DQS_KEY
 from notifier import ConfigurationError, Notifier, Server, credentials, default_outbox
-from status.blocklists import DEFAULTS, DQS_VARIABLE, lists
+from status.blocklists import DEFAULTS, lists
 from status.finding import Report
 from status.observe import look_by_their_own
 from status.questions import questions_of
@@ -49,9 +50,9 @@ def look(
     """
     with _one_line():
         allocation = _allocation()
-        key = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), KEY)
-        seen = places(allocation, KNOWN_HOSTS, str(key), ())
-        options = Options(via, lists(DEFAULTS, os.environ.get(DQS_VARIABLE, "")))
+        given = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"))
+        seen = places(allocation, KNOWN_HOSTS, str(given / KEY), ())
+        options = Options(via, lists(DEFAULTS, _dqs_key(given)))
         kept = Kept(STATE / "memory.json", STATE / "report.json")
         report, changed = watch(partial(_survey, allocation, seen, options), kept, _team(), again)
         if changed:
@@ -74,6 +75,12 @@ def main() -> None:
 
 def _allocation() -> Allocation:
     return allocate(Fleet.model_validate_json(FLEET.read_text(encoding="utf-8")))
+
+
+def _dqs_key(given: Path) -> str:
+    """Of Spamhaus' Data Query Service; empty without one, and where a release came before its unit."""
+    file = given / DQS_KEY
+    return file.read_text(encoding="ascii") if file.exists() else ""
 
 
 def _survey(allocation: Allocation, seen: tuple[Place, ...], options: Options) -> Report:

@@ -218,6 +218,7 @@ class Subject:
         strangers: by port: whether hosts that are neither operators nor orchestrator got through; a port
             nobody tried is missing.
         backups: whether the fleet file wants any of this host; None for a host of which there are none.
+        mail_gets_out: whether mail servers of others answer here on port 25; None where nobody asked.
     """
 
     host: str
@@ -232,6 +233,7 @@ class Subject:
     names: HostNames
     strangers: Mapping[int, bool] = field(default_factory=dict)
     backups: bool | None = None
+    mail_gets_out: bool | None = None
 
     @property
     def sends_mail(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from inventory.places import CERTIFICATE, dkim_key
 from inventory.settings import Settings, settings
 from status.blocklists import BlockList
 from status.checks import CHECKS, blocklists, doors, fleet, services
-from status.facts import HostNames, Inside, Outside, Subject
+from status.facts import Door, HostNames, Inside, Outside, Subject
 from status.finding import Finding, Report
 from status.names import exchangers, look_up, proofs
 from status.outside import look
@@ -170,7 +170,9 @@ class Survey:
             outside = {place.server.name: pool.submit(self._outside, place) for place in self._seen}
             dialled = exchangers(self._questions, self._options.via)
             told = self._inside([place.host for place in self._seen if place.host], self._to_ask(dialled[:2]))
-            return [self._subject(place, told, names, outside) for place in self._seen]
+            gets_out = self._mail_gets_out([each.result() for each in outside.values()], dialled[:2])
+            found = [self._subject(place, told, names, outside) for place in self._seen]
+            return [replace(subject, mail_gets_out=gets_out) for subject in found]
 
     def _to_ask(self, dialled: Sequence[str]) -> dict[str, dict[str, Any]]:
         """What :mod:`status.probe` is to look at, by host."""
@@ -209,6 +211,15 @@ class Survey:
         role = place.server.role
         ports = (*doors.PUBLIC_DOORS[role], *doors.OPERATOR_DOORS[role])
         return self._look(current.ipv4, ports, recipients(current))
+
+    def _mail_gets_out(self, seen: Sequence[Outside], others: Sequence[str]) -> bool | None:
+        """Whether mail servers of others answer here; asked only where one of the fleet's does not."""
+        if not others or not any(
+            found.doors.get(doors.SMTP) is Door.SILENT and not found.silent for found in seen
+        ):
+            return None
+        met = (self._look(address, (doors.SMTP,), ()).doors.get(doors.SMTP) for address in others)
+        return any(door is Door.OPEN for door in met)
 
     def _selectors(self, server: Server) -> dict[str, str]:
         selector = self._allocation.fleet.dkim.selector

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from notifier import Fate, Message, MessageError, Notifier, OutboxError, TokenRefusedError
+from notifier import Message, MessageError, Notifier, OutboxError, TokenRefusedError
 from status.difference import Change, Memory, changes, load, remember, save
 from status.facts import Outside
 from status.files import write
@@ -66,9 +66,9 @@ def watch(
 
 
 def _tell(team: Notifier, message: Message, what: str) -> bool:
-    """Whether it is delivered, or safe in the queue."""
+    """Whether it is told, or will be."""
     try:
-        return team.send(message, wait=WAIT, dedupe_key=what).fate is not Fate.REFUSED
+        return team.send(message, wait=WAIT, dedupe_key=what).told
     except (MessageError, OutboxError, TokenRefusedError):
         return False
 

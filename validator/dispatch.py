@@ -25,6 +25,10 @@ class Dispatcher:
         start: Begins a session of a domain in a lane that is opened already.
         settle_all: Ends the waiting of a domain with one reason.
         tidy: Forgets a domain without work.
+
+    Attributes:
+        lanes: Every budget in use.
+        starved: Operators that have work and a budget, and wait for a place.
     """
 
     def __init__(
@@ -45,7 +49,7 @@ class Dispatcher:
         self._rng = random.Random()  # noqa: S311 - spreads load, guards nothing
         self._queues: dict[str, OperatorQueue] = {}
         self._sessions = 0
-        self._starved: deque[OperatorQueue] = deque()
+        self.starved: deque[OperatorQueue] = deque()
         self._closed = False
 
     def close(self) -> None:
@@ -71,14 +75,10 @@ class Dispatcher:
         """A session has ended; its place is free, its connection perhaps not closed yet."""
         self._sessions -= 1
 
-    def operators_waiting(self) -> int:
-        """How many have work and a budget, and wait for a place."""
-        return len(self._starved)
-
     def feed_starved(self) -> None:
         """Serve the operators that had to wait for a place."""
-        while self._starved and self._sessions < self.settings.concurrency:
-            queue = self._starved.popleft()
+        while self.starved and self._sessions < self.settings.concurrency:
+            queue = self.starved.popleft()
             queue.starved = False
             self._pump(queue)
 
@@ -95,7 +95,7 @@ class Dispatcher:
             if self._sessions >= self.settings.concurrency:
                 if not queue.starved:
                     queue.starved = True
-                    self._starved.append(queue)
+                    self.starved.append(queue)
                 return
             now = self._loop.time()
             free: list[Lane] = []

@@ -58,7 +58,7 @@ class Engine:
             settings, start=self._start, settle_all=self._settle_all, tidy=self._tidy
         )
         self._lookups = Lookups(
-            dns, self._tasks, self._routed, self._dispatcher.operators_waiting, settings.concurrency
+            dns, self._tasks, self._routed, self._dispatcher.starved, settings.concurrency
         )
         self._families = {source: _families(source) for source in settings.sources}
 
@@ -272,9 +272,9 @@ class Engine:
         """Give the verdict."""
         if job.withdrawn:
             return
-        domain = session.domain if domain is None and session is not None else domain
-        verdict = verdict_of(job, trouble, domain, session, self.loop.time())
-        self._call(job.done, verdict)
+        if session is not None:
+            domain = session.domain
+        self._call(job.done, verdict_of(job, trouble, domain, session, self.loop.time()))
 
     def _call(self, done: Callable[[Verdict], None], verdict: Verdict) -> None:
         if self._closed:
@@ -283,7 +283,8 @@ class Engine:
         try:
             done(verdict)
         finally:
-            self._make_room()
+            if self._room is not None:
+                self._make_room()
 
     def _make_room(self) -> None:
         if self._room is not None and not self._room.done() and self.pending < self.settings.window:

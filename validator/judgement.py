@@ -5,13 +5,14 @@ from __future__ import annotations
 from validator.reply import Reply
 from validator.session import Session
 from validator.status import Status
-from validator.syntax import Address, is_disposable, is_role, shipped_lists, suggest_domain
+from validator.syntax import is_role, known_kind, suggest_domain
 from validator.trouble import Trouble
 from validator.verdict import Verdict, sentence
 from validator.work import Domain, Job
 
 NO_REPLY = Reply(0, "", "")
 LONGEST_QUOTE = 500
+VALID = Status.VALID
 
 
 def verdict_of(
@@ -27,39 +28,34 @@ def verdict_of(
         now: Loop time.
     """
     code, enhanced, text = trouble.reply or NO_REPLY
+    status, reason = trouble.status, trouble.reason
+    address = job.address
+    disposable, free = known_kind(address.domain)
+    meant = "" if free or status is VALID else suggest_domain(address.domain)
     verdict = Verdict(
         job.raw,
-        trouble.status,
-        trouble.reason,
-        trouble.details or sentence(trouble.reason, trouble.status),
+        status,
+        reason,
+        trouble.details or sentence(reason, status),
         trouble.confidence,
         trouble.stage,
         code,
         enhanced,
         trouble.host,
         domain.operator.name if domain and domain.operator else "",
-        "",
+        session.source_ip if session else "",
         trouble.rule,
         text[:LONGEST_QUOTE],
-        attempts=job.attempts,
-        seconds=now - job.born,
-        dns=domain.dns_seconds if domain else 0.0,
+        f"{address.local}@{meant}" if meant else "",
+        disposable,
+        is_role(address.local),
+        free,
+        job.attempts,
+        now - job.born,
+        domain.dns_seconds if domain else 0.0,
     )
     if session is not None:
-        verdict.source_ip = session.source_ip
         verdict.smtp = now - session.began
         if session.transcript is not None:
             verdict.transcript = list(session.transcript)
-    _flag(verdict, job.address)
     return verdict
-
-
-def _flag(verdict: Verdict, address: Address) -> None:
-    lists = shipped_lists()
-    verdict.disposable = is_disposable(address.domain, lists)
-    verdict.role = is_role(address.local, lists)
-    verdict.free = address.domain in lists.free
-    if verdict.status is not Status.VALID and not verdict.free:
-        meant = suggest_domain(address.domain)
-        if meant:
-            verdict.suggestion = f"{address.local}@{meant}"

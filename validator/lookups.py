@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 
 from validator.resolver import DnsError, Questions
 from validator.route import Route, dns_failure, find_route
@@ -24,7 +24,7 @@ class Lookups:
         dns: Whom to ask.
         tasks: Where the work is done.
         routed: Takes the answer.
-        ahead: How many routes wait for a session.
+        ahead: The routes that wait for a session.
         most: How many shall; none is looked up before a quarter of them is left.
     """
 
@@ -33,7 +33,7 @@ class Lookups:
         dns: Questions,
         tasks: Tasks,
         routed: Callable[[Domain, Route], None],
-        ahead: Callable[[], int],
+        ahead: Sized,
         most: int,
     ) -> None:
         self._dns = dns
@@ -59,8 +59,7 @@ class Lookups:
             self._tasks.begin(self._work())
 
     def _wanted(self) -> bool:
-        ahead = self._ahead()
-        self._paused = ahead > self._most // 4 if self._paused else ahead >= self._most
+        self._paused = len(self._ahead) >= (self._most // 4 + 1 if self._paused else self._most)
         return not self._paused
 
     def close(self) -> None:
@@ -69,19 +68,18 @@ class Lookups:
 
     async def _work(self) -> None:
         """Find routes until none is asked for, or enough are found."""
+        time = self._loop.time
         try:
             while self._waiting and self._wanted():
-                await self._resolve(self._waiting.popleft())
+                domain = self._waiting.popleft()
+                began = time()
+                try:
+                    route = await find_route(self._dns, domain.name)
+                except Exception:
+                    log.exception("route of %s", domain.name)
+                    route = dns_failure(DnsError("malformed", domain.name))
+                domain.dns_seconds = time() - began
+                domain.resolving = False
+                self._routed(domain, route)
         finally:
             self._running -= 1
-
-    async def _resolve(self, domain: Domain) -> None:
-        began = self._loop.time()
-        try:
-            route = await find_route(self._dns, domain.name)
-        except Exception:
-            log.exception("route of %s", domain.name)
-            route = dns_failure(DnsError("malformed", domain.name))
-        domain.dns_seconds = self._loop.time() - began
-        domain.resolving = False
-        self._routed(domain, route)

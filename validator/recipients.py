@@ -57,19 +57,17 @@ class Recipients:
 
     async def ask_all(self) -> Trouble | None:
         """Ask until the work, the budget or the server's patience ends; trouble if the next host is due."""
+        session, domain, lane = self.session, self.domain, self.lane
         asked = 0
         opened = False
         while True:
-            if self.domain.catch_all:
+            if domain.catch_all:
                 self._settle_catch_all()
-            room = self.lane.left(self.session.loop.time(), asked)
-            batch = self._next_batch(room)
-            if not batch or self._refusals >= MOST_REFUSALS:
+            now = session.loop.time()
+            batch = self._next_batch(lane.left(now, asked))
+            if not batch or self._refusals >= MOST_REFUSALS or lane.next_recipient - now > LONGEST_IDLE:
                 return None
-            now = self.session.loop.time()
-            if self.lane.next_recipient - now > LONGEST_IDLE:
-                return None
-            delay = self.lane.reserve(len(batch), now)
+            delay = lane.reserve(len(batch), now)
             if delay:
                 await asyncio.sleep(delay)
             asked += len(batch)
@@ -82,7 +80,7 @@ class Recipients:
                 continue
             if trouble is not None or self.link.dialogue.waiting:
                 return trouble if trouble is not LEAVE else None
-            if not (self.session.hand or self.domain.waiting_for(self.lane.source)):
+            if not (session.hand or domain.waiting_for(lane.source)):
                 return None
 
     def _next_batch(self, room: int) -> list[Ask]:
@@ -133,7 +131,7 @@ class Recipients:
         reset = self.lane.operator.budget.reset
         plan: list[Step] = []
         for address, job in batch:
-            if not opened or reset or (job is not None and job.address.utf8):
+            if reset or not opened or (job is not None and job.address.utf8):
                 if opened:
                     plan.append((RSET, address, job))
                 plan.append((MAIL, address, job))

@@ -93,10 +93,10 @@ class Resolver:
             udp.close()
         self._sockets.clear()
 
-    def known(self, key: _Key, found: wire.Message | DnsError, until: float) -> None:
-        """Keep what a question brought; it is no longer on its way."""
+    def known(self, key: _Key, found: wire.Message | DnsError, ttl: float) -> None:
+        """Keep what a question brought for `ttl` seconds; it is no longer on its way."""
         del self._flying[key]
-        self._cache[key] = until, found
+        self._cache[key] = asyncio.get_running_loop().time() + ttl, found
         if len(self._cache) > self._kept:
             self._cache.popitem(last=False)
 
@@ -199,7 +199,7 @@ class _Question:
         if self._over_tcp is not None:
             self._over_tcp.cancel()
         error = DnsError(kind, f"{self.key[0]}: {why}")
-        self._resolver.known(self.key, error, asyncio.get_running_loop().time() + FAILURE_TTL)
+        self._resolver.known(self.key, error, FAILURE_TTL)
         for asker in self.askers:
             if not asker.done():
                 asker.set_exception(DnsError(kind, str(error)))
@@ -209,8 +209,7 @@ class _Question:
             word = "refused" if message.rcode == wire.REFUSED else "servfail"
             self.failed(word, f"the resolver answered {word.upper()}")
             return
-        ttl = min(max(message.ttl, LEAST_TTL), MOST_TTL)
-        self._resolver.known(self.key, message, asyncio.get_running_loop().time() + ttl)
+        self._resolver.known(self.key, message, min(max(message.ttl, LEAST_TTL), MOST_TTL))
         for asker in self.askers:
             if not asker.done():
                 asker.set_result(message)

@@ -27,7 +27,7 @@ MOST_LINES = 256
 # Servers repeat themselves: what one read brought is kept read, if it is short and whole.
 LONGEST_KEPT = 512
 MOST_KEPT = 256
-RCPT = Stage.RCPT  # a member looked up in its class costs Python 3.11 as much as a call
+MAIL, RCPT = Stage.MAIL, Stage.RCPT  # a member looked up in its class costs Python 3.11 as much as a call
 
 
 class ProtocolError(Exception):
@@ -44,6 +44,8 @@ class State(Enum):
     CLOSING = "closing"
 
 
+BANNER, READY, IN_MAIL, CLOSING = State.BANNER, State.READY, State.MAIL, State.CLOSING
+NO_EXTENSIONS: Mapping[str, str] = MappingProxyType({})
 # The state after a positive answer.
 LEADS_TO = {Stage.BANNER: State.GREETED, Stage.EHLO: State.READY, Stage.MAIL: State.MAIL}
 
@@ -86,14 +88,14 @@ class Dialogue:
         extensions: EHLO keywords of the server, upper case, with their parameters.
     """
 
-    __slots__ = ("_buffer", "_pending", "_reader", "extensions", "state")
+    __slots__ = ("_pending", "_reader", "extensions", "state")
 
     def __init__(self) -> None:
-        self.state = State.BANNER
-        self.extensions: Mapping[str, str] = {}
+        self.state = BANNER
+        self.extensions = NO_EXTENSIONS
         self._pending: tuple[Stage, ...] = (Stage.BANNER,)
-        self._buffer = b""
-        self._reader = _Reader()
+        # What has begun to come and is not whole; nearly always nothing.
+        self._reader: _Reader | None = None
 
     @property
     def waiting(self) -> int:
@@ -131,21 +133,21 @@ class Dialogue:
 
     def secured(self) -> None:
         """TLS is up: what was learned in the clear is void (RFC 3207 section 4.2)."""
-        if self._buffer:
+        if self._reader is not None:
             raise ProtocolError("plain text after STARTTLS")
-        self.extensions = {}
+        self.extensions = NO_EXTENSIONS
         self.state = State.GREETED
 
     def mail(self, sender: str, *, utf8: bool = False) -> bytes:
         """Open a transaction; an empty sender is the null path."""
-        self._need(State.READY)
-        return self._command(Stage.MAIL, f"MAIL FROM:<{sender}>{' SMTPUTF8' if utf8 else ''}")
+        self._need(READY)
+        return self._command(MAIL, f"MAIL FROM:<{sender}>{' SMTPUTF8' if utf8 else ''}")
 
     def rcpt(self, *addresses: str) -> bytes:
         """Ask for recipients, with pipelining several at once; these may follow MAIL before its answer."""
-        if self.state is not State.MAIL:
-            self._need(State.READY)
-            if Stage.MAIL not in self._pending:
+        if self.state is not IN_MAIL:
+            self._need(READY)
+            if MAIL not in self._pending:
                 raise ProtocolError("RCPT before MAIL")
         if not all(addresses) or UNASKABLE.search("".join(addresses)):
             raise ProtocolError("not an address for RCPT")
@@ -160,7 +162,7 @@ class Dialogue:
 
     def quit(self) -> bytes:
         """Say good-bye; allowed at any time, even to a server that never greeted."""
-        self.state = State.CLOSING
+        self.state = CLOSING
         return b"QUIT\r\n"
 
     def _command(self, stage: Stage, line: str) -> bytes:
@@ -180,24 +182,21 @@ class Dialogue:
         Raises:
             ProtocolError: on a line or reply without end, or a line that is no reply.
         """
-        heard = None
-        if len(data) <= LONGEST_KEPT and not self._buffer and not self._reader.lines:
-            heard = _hear_whole(data, self._pending)
-        if heard is None:
-            heard = _hear(self._read(data), self._pending)
-        self._pending = heard.pending
-        if heard.state is not None and self.state is not State.CLOSING:
-            self.state = heard.state
-            if heard.extensions is not None:
-                self.extensions = heard.extensions
-        return heard.answers
+        heard = (
+            _hear_whole(data, self._pending) if self._reader is None and len(data) <= LONGEST_KEPT else None
+        )
+        answers, self._pending, state, extensions = heard or _hear(self._read(data), self._pending)
+        if state is not None and self.state is not CLOSING:
+            self.state = state
+            if extensions is not None:
+                self.extensions = extensions
+        return answers
 
     def _read(self, data: bytes) -> list[_Said]:
-        *lines, rest = (self._buffer + data).split(b"\n")
-        if len(rest) > LONGEST_LINE:
-            raise ProtocolError(f"a line longer than {LONGEST_LINE} bytes")
-        self._buffer = rest
-        return [said for said in map(self._reader.take, lines) if said is not None]
+        reader = self._reader or _Reader()
+        said = reader.read(data)
+        self._reader = reader if reader.rest or reader.lines else None
+        return said
 
 
 def _hear(replies: Sequence[_Said], pending: tuple[Stage, ...]) -> _Heard:
@@ -219,11 +218,10 @@ def _hear_whole(data: bytes, pending: tuple[Stage, ...]) -> _Heard | None:
     """What these bytes come to; None if they are anything but whole replies."""
     reader = _Reader()
     try:
-        *lines, rest = data.split(b"\n")
-        said = [reader.take(line) for line in lines]
+        said = reader.read(data)
     except ProtocolError:
         return None
-    return None if rest or not said or said[-1] is None else _hear([item for item in said if item], pending)
+    return None if reader.rest or reader.lines else _hear(said, pending)
 
 
 @lru_cache(MOST_KEPT)
@@ -235,15 +233,28 @@ def _spelled(line: str) -> bytes:
 
 
 class _Reader:
-    """Lines to replies."""
+    """Bytes to replies.
 
-    __slots__ = ("lines", "size")
+    Attributes:
+        rest: The beginning of a line.
+        lines: Those of a reply that goes on.
+    """
+
+    __slots__ = ("lines", "rest", "size")
 
     def __init__(self) -> None:
+        self.rest = b""
         self.lines: list[str] = []
         self.size = 0
 
-    def take(self, line: bytes) -> _Said | None:
+    def read(self, data: bytes) -> list[_Said]:
+        """Take bytes; the replies they complete."""
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        if len(self.rest) > LONGEST_LINE:
+            raise ProtocolError(f"a line longer than {LONGEST_LINE} bytes")
+        return [said for said in map(self._take, lines) if said is not None]
+
+    def _take(self, line: bytes) -> _Said | None:
         """Take one line; the reply it completes."""
         self.size += len(line)
         if self.size > LONGEST_REPLY or len(self.lines) >= MOST_LINES:

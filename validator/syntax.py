@@ -106,9 +106,16 @@ def shipped_lists() -> Lists:
     return Lists(free, (disposable | blocklist) - free, role)
 
 
-def is_role(local: str, lists: Lists) -> bool:
+def is_role(local: str) -> bool:
     """A function's mailbox (info@, sales@), not a person's."""
-    return local.lower().partition("+")[0] in lists.role
+    return local.lower().partition("+")[0] in shipped_lists().role
+
+
+@lru_cache(maxsize=1024)
+def known_kind(domain: str) -> tuple[bool, bool]:
+    """Whether it is a throw-away domain, and whether a free provider's."""
+    lists = shipped_lists()
+    return is_disposable(domain, lists), domain in lists.free
 
 
 def is_disposable(domain: str, lists: Lists) -> bool:

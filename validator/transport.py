@@ -58,36 +58,21 @@ class Link(asyncio.Protocol):
         watch: That of the running loop, shared by all its links.
     """
 
-    __slots__ = (
-        "_answers",
-        "_leaving",
-        "_loop",
-        "_on_gone",
-        "_then",
-        "_timeout",
-        "_transport",
-        "_trouble",
-        "_waiter",
-        "_watch",
-        "deadline",
-        "dialogue",
-        "transcript",
-    )
+    deadline = inf
+    _timeout = inf
+    _then: Callable[[Link], tuple[bytes, float]] | None = None
+    _transport: asyncio.Transport | None = None
+    _waiter: asyncio.Future[None] | None = None
+    _trouble: LinkError | None = None
+    _on_gone: Callable[[], None] | None = None
+    _leaving = False
 
     def __init__(self, transcript: list[Line] | None = None, watch: Watch | None = None) -> None:
         self.dialogue = Dialogue()
         self.transcript = transcript
         self._watch = watch or Watch(asyncio.get_running_loop())
         self._loop = self._watch.loop
-        self.deadline = inf
-        self._timeout = inf
-        self._then: Callable[[Link], tuple[bytes, float]] | None = None
         self._answers: list[Answer] = []
-        self._transport: asyncio.Transport | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._trouble: LinkError | None = None
-        self._on_gone: Callable[[], None] | None = None
-        self._leaving = False
 
     # --- asyncio.Protocol -------------------------------------------------------------------------
 
@@ -107,12 +92,11 @@ class Link(asyncio.Protocol):
             return
         if self.transcript is not None:
             self._note("<", [str(answer.reply) for answer in answers])
-        unasked = answers[-1].stage is UNASKED  # it belongs to no command; older commands are answered before
-        if self._leaving:
-            if unasked:
+        if answers[-1].stage is UNASKED:  # it belongs to no command; older commands are answered before
+            if self._leaving:
                 self._close()
-            return
-        self._answers += [answer for answer in answers if answer.stage is not UNASKED] if unasked else answers
+            answers = tuple(answer for answer in answers if answer.stage is not UNASKED)
+        self._answers += answers
         if self._waiter is None:
             return
         if self.dialogue.waiting or self._go_on():
@@ -163,11 +147,7 @@ class Link(asyncio.Protocol):
             self._timeout = timeout
             self.deadline = self._loop.time() + timeout
             self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self.deadline = inf
-                self._waiter = None
+            await self._waiter
         answers, self._answers = self._answers, []
         if self._trouble is not None and self.dialogue.waiting:
             raise LinkError(self._trouble.kind, str(self._trouble), answers)
@@ -224,6 +204,7 @@ class Link(asyncio.Protocol):
             return
         self._on_gone = on_gone
         self._leaving = True
+        self._waiter = None  # who was cancelled waits no more
         data = self.dialogue.quit()
         if self.transcript is not None:
             self._note(">", ["QUIT"])
@@ -254,8 +235,10 @@ class Link(asyncio.Protocol):
         self._wake()
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            self.deadline = inf
+            waiter.set_result(None)
 
     def _note(self, who: str, texts: list[str]) -> None:
         if self.transcript is not None:

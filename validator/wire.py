@@ -18,8 +18,9 @@ RECORD = struct.Struct("!HHHIH")
 QUESTION = struct.Struct("!HH")
 # The byte before each label; longer ones there are none.
 LENGTHS = [bytes([length]) for length in range(64)]
-# Where nearly every record's owner is written: at the question.
+# Where nearly every record's owner is written, and the end of most exchangers' names: at the question.
 TO_QUESTION = 0xC00C
+AT_QUESTION = b"\xc0\x0c"
 LONGEST_CHAIN = 8
 # The header of a query after its number: recursion desired, one question, one additional record (EDNS).
 ASKING = struct.pack("!HHHHH", 0x0100, 1, 0, 0, 1)
@@ -187,6 +188,10 @@ def read_name(data: bytes, at: int, asked: str = "") -> tuple[str, int]:
         at: Where the name begins.
         asked: The name of the question, if it was read already: most others point to it.
     """
+    length = data[at]
+    if 0 < length < 64 and 0 < len(asked) < 190 and data.startswith(AT_QUESTION, at + 1 + length):
+        # One label before the name of the question, `mx.` as a rule.
+        return f"{_label(data[at + 1 : at + 1 + length])}.{asked}".lower(), at + 3 + length
     labels: list[str] = []
     after = -1
     limit = at

@@ -15,10 +15,11 @@ from deploys.orchestrator.backups import backups
 from deploys.orchestrator.credentials import Credentials
 from deploys.orchestrator.memory import MemoryGib
 from deploys.orchestrator.services import OrchestratorServices, orchestrator_services
-from deploys.orchestrator.watch import watch
+from deploys.orchestrator.watch import Asked, watch
 from deploys.secrets import root_secret
 from deploys.telegram import telegram
 from deploys.watchkey import watch_key
+from inventory.dqs import dqs_key
 from inventory.settings import Settings
 
 
@@ -63,8 +64,8 @@ def _watch(current: Settings) -> Service | None:
     file = Path(current.known_hosts)
     pins = file.read_text(encoding="utf-8") if file.is_file() else ""
     key = watch_key(root_secret(), current.infra_domain)
-    via = os.environ.get("OUTREACH_VIA", "")
-    return watch(current.orchestrator.fleet, pins, key, via, telegram().base_url)
+    asked = Asked(os.environ.get("OUTREACH_VIA", ""), telegram().base_url, dqs_key(os.environ))
+    return watch(current.orchestrator.fleet, pins, key, asked)
 
 
 def _services(current: Settings, python: str) -> OrchestratorServices:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from deploys.operations.configuration import File, Service
 from deploys.operations.render import render
 from deploys.tools.services import STATE
 from deploys.watchkey import WatchKey
 from inventory import allocate
+from inventory.dqs import CREDENTIAL
 from inventory.hostkeys import KEY_TYPE, read_pins
 from inventory.model import Fleet
 from inventory.places import REPORTS
@@ -15,29 +18,46 @@ UNIT = "outreach-status"
 FOLDER = "/var/lib/outreach-status"
 """What it saw the last time."""
 
-_FLEET, _PINS, _KEY = (f"/etc/outreach/{name}" for name in ("fleet.json", "known_hosts", "status.key"))
+_FLEET, _PINS, _KEY, _DQS = (
+    f"/etc/outreach/{name}" for name in ("fleet.json", "known_hosts", "status.key", CREDENTIAL)
+)
 
 
-def watch(fleet: Fleet, known_hosts: str, key: WatchKey, via: str, telegram_url: str) -> Service:
+@dataclass(frozen=True)
+class Asked:
+    """Whom the look asks, out of the operator's environment.
+
+    Args:
+        via: a domain whose mail server nodes dial; empty for the usual.
+        telegram_url: a local Bot API server; empty for Telegram's.
+        dqs_key: of Spamhaus' Data Query Service; empty: Spamhaus is not asked.
+    """
+
+    via: str = ""
+    telegram_url: str = ""
+    dqs_key: str = field(default="", repr=False)
+
+
+def watch(fleet: Fleet, known_hosts: str, key: WatchKey, asked: Asked) -> Service:
     """The timer and what it starts.
 
     Args:
         fleet: the fleet file; there is no secret in it.
         known_hosts: text of the file in which the hosts' keys are pinned.
         key: opens the probe on every host.
-        via: a domain whose mail server nodes dial; empty for the usual.
-        telegram_url: a local Bot API server; empty for Telegram's.
+        asked: whom it asks.
     """
-    unit = {"folder": FOLDER, "state": STATE, "reports": REPORTS, "key": _KEY}
-    service = render(f"status/{UNIT}.service", via=via, telegram_url=telegram_url, **unit)
+    unit = {"folder": FOLDER, "state": STATE, "reports": REPORTS, "key": _KEY, "dqs": _DQS}
+    service = render(f"status/{UNIT}.service", via=asked.via, telegram_url=asked.telegram_url, **unit)
     restart = f"systemctl daemon-reload\nsystemctl restart {UNIT}.timer"
     return Service(
         name="status",
         files=(
             File(_FLEET, fleet.model_dump_json(indent=1) + "\n", mode=0o640, group="outreach"),
             File(_PINS, pinned(fleet, known_hosts)),
-            # systemd hands it to the unit (LoadCredential=); nobody else reads it.
+            # systemd hands these to the unit (LoadCredential=); nobody else reads them.
             File(_KEY, key.private, mode=0o600, secret=True),
+            File(_DQS, asked.dqs_key, mode=0o600, secret=True),
             File(f"/etc/systemd/system/{UNIT}.service", service),
             File(f"/etc/systemd/system/{UNIT}.timer", render(f"status/{UNIT}.timer")),
         ),

@@ -48,8 +48,16 @@ def open_doors(subject: Subject) -> Iterator[Finding]:
             yield judge.ok("open" if door is Door.OPEN else "open for other nodes, not from here", str(port))
         elif door is Door.REFUSED:
             yield judge.failed("refused: nothing listens there", "Its service is stopped.", str(port))
+        elif port == SMTP and subject.mail_gets_out is False and port not in subject.strangers:
+            yield judge.unknown("mail servers of others do not answer here either", _BLOCKED, str(port))
         elif port == SMTP:
-            yield judge.failed("does not answer", f"{_BLOCKED} Else: the provider's firewall.", str(port))
+            judged_here = subject.mail_gets_out or port in subject.strangers
+            advice = (
+                "See the provider's firewall."
+                if judged_here
+                else f"{_BLOCKED} Else: the provider's firewall."
+            )
+            yield judge.failed("does not answer", advice, str(port))
         else:
             yield judge.failed(
                 "does not answer",

@@ -21,6 +21,7 @@ from notifier import (
     Notifier,
     OutboxError,
     Plain,
+    Receipt,
     Report,
     Server,
     Status,
@@ -115,10 +116,16 @@ def test_a_group_that_became_a_supergroup_is_followed(telegram: Telegram, notifi
     assert len(telegram.attempts()) == 3, "the old group is asked once"
 
 
+@pytest.mark.parametrize("fate", [Fate.SENT, Fate.QUEUED, Fate.COUNTED])
+def test_what_is_delivered_queued_or_counted_is_told_and_need_not_be_said_again(fate: Fate) -> None:
+    assert Receipt(fate, "a1b2c3").told
+
+
 def test_a_chat_that_blocked_the_bot_is_not_asked_twice(telegram: Telegram, notifier: Notifier) -> None:
     telegram.know({"id": 6, "says": "403 Forbidden: bot was blocked by the user"})
     receipt = notifier.send(Plain("hello"), chat="6")
     assert (receipt.fate, receipt.reason) == (Fate.REFUSED, "403 Forbidden: bot was blocked by the user")
+    assert not receipt.told
     assert notifier.flush(wait=5) == 0
     assert len(telegram.attempts()) == 1
     assert notifier.status().unsent[0].reason == receipt.reason

@@ -194,19 +194,22 @@ def test_every_door_that_should_be_open_has_somebody_behind_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("door", "strangers", "level"),
+    ("door", "strangers", "gets_out", "level"),
     [
-        (Door.OPEN, {}, OK),
-        (Door.REFUSED, {}, FAILED),
-        (Door.SILENT, {}, FAILED),
-        (Door.SILENT, {25: True}, OK),  # our own network blocks it, another node gets through
-        (Door.SILENT, {25: False}, FAILED),
+        (Door.OPEN, {}, None, OK),
+        (Door.REFUSED, {}, False, FAILED),
+        (Door.SILENT, {}, None, FAILED),
+        (Door.SILENT, {}, True, FAILED),  # mail servers of others answer here
+        (Door.SILENT, {}, False, UNKNOWN),  # our own network blocks it, and nobody else has tried
+        (Door.SILENT, {25: True}, False, OK),  # our own network blocks it, another node gets through
+        (Door.SILENT, {25: False}, False, FAILED),
     ],
 )
-def test_port_25_is_open_from_here_or_from_another_node(
-    door: Door, strangers: dict[int, bool], level: Level
+def test_port_25_is_open_from_here_or_from_another_node_and_a_network_that_blocks_it_tells_nothing(
+    door: Door, strangers: dict[int, bool], *, gets_out: bool | None, level: Level
 ) -> None:
-    seen = subject(outside=Outside({25: door, 22: Door.OPEN}), strangers=strangers)
+    outside = Outside({25: door, 22: Door.OPEN})
+    seen = subject(outside=outside, strangers=strangers, mail_gets_out=gets_out)
     assert ("25", level) in judged(doors.open_doors, seen)
 
 

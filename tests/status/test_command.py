@@ -7,11 +7,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from status.difference import Memory, changes
+from status import cli as hub
+from status.blocklists import DEFAULTS, BlockList
+from status.difference import Change, Memory, changes
 from status.finding import Finding, Level, Report, Weight
 from status.publish import SCRIPT
 from status.render import MOST_TOLD, as_json, show, show_changes, told
@@ -57,6 +60,36 @@ def test_what_keeps_it_from_looking_is_one_line_and_status_1(
     done = run(fleet, *words)
     assert (done.returncode, says in done.stderr + done.stdout) == (1, True), done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_is_no_key_of_spamhaus_is_refused_without_being_shown(fleet: Path) -> None:
+    done = run(fleet, SPAMHAUS_DQS_KEY="s3cret.zen")
+    assert (done.returncode, "SPAMHAUS_DQS_KEY is no key" in done.stderr) == (1, True), done.stderr
+    assert "s3cret" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    ("key", "asked"), [("abc123", {"zen.spamhaus.org", "dbl.spamhaus.org"}), ("", set())]
+)
+def test_the_orchestrators_look_asks_spamhaus_with_the_key_among_its_units_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, asked: set[str]
+) -> None:
+    seen: list[BlockList] = []
+
+    def watch(survey: Any, *_: object) -> tuple[Report, list[Change]]:
+        seen.extend(survey.args[2].lists)
+        return REPORT, []
+
+    (tmp_path / "spamhaus_dqs_key").write_text(key)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    for name, stub in {"_allocation": None, "_team": None, "places": ()}.items():
+        monkeypatch.setattr(hub, name, lambda *_, stub=stub: stub)
+    monkeypatch.setattr(hub, "watch", watch)
+    assert hub.look() == 2
+    assert {known.name for known in seen} == {*DEFAULTS, *asked}
+    assert [known.zone for known in seen if known.name in asked] == [
+        f"{key}.{name}.dq.spamhaus.net" for name in ("zen", "dbl") if asked
+    ]
 
 
 def test_a_broken_fleet_file_is_named_with_its_line(fleet: Path) -> None:

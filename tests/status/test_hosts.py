@@ -27,6 +27,13 @@ Key = tuple[str, str, str]
 OF_ELSEWHERE = {"disk /", "memory", "updates"}
 """Hosts share this machine's disk and memory, and Debian may publish an update at any moment."""
 LIST = "dnsbl.example"
+DQS_KEY = "dqskey0"
+NOT_TWICE = """
+folder=/run/systemd/system/outreach-status.service.d
+mkdir -p $folder
+printf '[Service]\\nEnvironment=OUTREACH_STATUS_AGAIN=0\\n' >$folder/test.conf
+systemctl daemon-reload
+"""
 
 WRONG_KEY = """
 import os, requests
@@ -48,6 +55,7 @@ class Watched:
         self.lab = lab
         self.file = folder / "fleet.yaml"
         self.env = {**os.environ, **lab.environment(), "XDG_STATE_HOME": str(folder / "state")}
+        self.env["SPAMHAUS_DQS_KEY"] = DQS_KEY
         taker = x25519.Identity.generate().to_public()
         extra = f"limits:\n  domains_per_node: 1\nbackups: {{recipients: [{taker}], to: backups}}\n"
         text = fleet_text(nodes=2, domains=2, extra=extra)
@@ -97,6 +105,12 @@ class Watched:
         rows = [".".join(reversed(address.split("."))) for address in ("127.0.0.2", *addresses)]
         self.lab.publish(LIST, [ResourceRecord(f"{row}.{LIST}", "A", 5, "127.0.0.2") for row in rows])
 
+    def have_spamhaus(self) -> None:
+        """Serve Spamhaus' lists, which list nobody, to whom the key is known."""
+        names = (f"2.0.0.127.{DQS_KEY}.zen", f"dbltest.com.{DQS_KEY}.dbl")
+        zone = "dq.spamhaus.net"
+        self.lab.publish(zone, [ResourceRecord(f"{name}.{zone}", "A", 5, "127.0.0.2") for name in names])
+
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
@@ -108,6 +122,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         done = fleet.outreach("apply", "--yes")
         assert done.returncode == 0, done.stderr
         fleet.list_addresses()
+        fleet.have_spamhaus()
         yield fleet
     finally:
         lab.down()
@@ -132,6 +147,24 @@ def test_a_fleet_that_was_just_applied_is_fine_and_people_see_one_line_a_host(wa
         *((node, check) for node in ("n1", "n2") for check in ("strangers", "mailboxes", "listed", "queue")),
     }
     assert watched.changed(expect=0) == {}
+
+
+def test_the_orchestrators_own_look_asks_spamhaus_and_shows_its_key_to_nobody(watched: Watched) -> None:
+    watched.sh("hub", f"{NOT_TWICE} systemctl start outreach-status")
+    report = json.loads(watched.sh("hub", "cat /var/lib/outreach-reports/status.json"))
+    answers = {
+        found["about"]: found["says"] for found in report["findings"] if found["check"] == "block list"
+    }
+    assert (answers["zen.spamhaus.org"], answers["dbl.spamhaus.org"]) == ("answers", "answers")
+    where = "/etc/outreach/spamhaus_dqs_key"
+    assert watched.sh("hub", f"cat {where}; stat -c ' %a %U:%G' {where}").split() == [
+        DQS_KEY,
+        "600",
+        "root:root",
+    ]
+    shown = "journalctl -q; systemctl show outreach-status; systemctl cat outreach-status"
+    kept = "cat /var/lib/outreach-status/* /var/lib/outreach-reports/*"
+    assert DQS_KEY not in watched.sh("hub", f"{shown}; {kept}")
 
 
 BROKEN: dict[Key, str] = {

@@ -153,6 +153,36 @@ def test_a_host_that_nobody_knows_the_address_of_is_looked_at_in_dns_only(tmp_pa
     assert ("d1.example", "MX") in resolver.asked
 
 
+class OneNode(World):
+    """A node that answers everywhere but at port 25, and mail servers of others, which `hears` or not."""
+
+    def __init__(self, *, hears: bool) -> None:
+        super().__init__()
+        self.hears = hears
+        self.dialled: list[str] = []
+
+    def outside(self, address: str, ports: Sequence[int], recipients: Sequence[str]) -> Outside:
+        if address.startswith("10.0."):
+            found = super().outside(address, ports, recipients)
+            silent = {port: Door.SILENT for port in ports if port == 25}
+            return Outside({**found.doors, **silent}, found.greeting)
+        self.dialled.append(address)
+        return Outside(dict.fromkeys(ports, Door.OPEN if self.hears else Door.SILENT))
+
+
+@pytest.mark.parametrize(("hears", "level"), [(True, Level.FAILED), (False, Level.UNKNOWN)])
+def test_a_single_nodes_port_25_is_judged_from_here_unless_mail_does_not_get_out_of_here_at_all(
+    tmp_path: Path, *, hears: bool, level: Level
+) -> None:
+    fleet = allocation(tmp_path / "fleet.yaml", fleet_text(nodes=1, domains=1))
+    where = addresses(fleet, pinned(tmp_path, fleet))
+    others = {("gmail.com", "MX"): ["5 mx.gmail.com."], ("mx.gmail.com", "A"): ["192.0.2.25"]}
+    world = OneNode(hears=hears)
+    report = run(tmp_path, fleet, world, FakeResolver({**zone(fleet, where), **others}))
+    (found,) = [found for found in report.findings if found.key == ("n1", "port", "25")]
+    assert (found.level, world.dialled) == (level, ["192.0.2.25"])
+
+
 def seen_places(tmp_path: Path, nodes: int) -> tuple[Place, ...]:
     fleet = allocation(tmp_path / "fleet.yaml", fleet_text(nodes=nodes, domains=nodes))
     return places(fleet, pinned(tmp_path, fleet), None, ())

@@ -8,13 +8,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from inventory import allocate, load_fleet
-from notifier import Fate, MessageError, Notifier
+from notifier import Fate, MessageError, Notifier, Receipt
 from status import cli, watch
 from status.facts import Door, Outside
 from status.finding import Finding, Level, Report, Weight
@@ -40,7 +39,7 @@ class Team:
         if self.error:
             raise self.error
         self.told.append((message.body, how["dedupe_key"]))
-        return SimpleNamespace(fate=self.fate)
+        return Receipt(self.fate, "a1b2c3")
 
 
 class Hub:

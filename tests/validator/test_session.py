@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.validator.conftest import Check
+from tests.validator.conftest import Check, settings_for
 from tests.validator.proxies import Socks5
 from tests.validator.servers import PORT, Mx, World
-from validator import Stage, Status
+from validator import Stage, Status, Validator
 
 IP = "127.0.40.1"
 
@@ -114,6 +115,33 @@ def test_a_server_that_drops_after_rcpt_is_unknown_not_not_found(world: World, c
     (verdict,) = check("joe@drop.test")
     assert (verdict.status, verdict.reason, verdict.stage) == (Status.UNKNOWN, "disconnected", Stage.RCPT)
     assert len(server.sessions) == 2
+
+
+def test_an_address_is_told_once_though_sessions_break_off_amid_their_answers(world: World) -> None:
+    served = 0
+
+    def few(local: str) -> str | None:
+        nonlocal served
+        if len(server.sessions) < 5 or served == 2:
+            raise ConnectionResetError
+        served += 1
+        return "250 Ok"
+
+    server = world.domain("drop.test", IP, Mx(rcpt=few))
+    addresses = sorted(f"u{i}@drop.test" for i in range(10))
+
+    async def run() -> list[str]:
+        told: list[str] = []
+        async with Validator(settings_for(world)) as validator:
+            for address in addresses:
+                validator.engine.submit(address, lambda verdict: told.append(verdict.email))
+            while len(set(told)) < len(addresses):
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+        return told
+
+    assert sorted(asyncio.run(run())) == addresses
+    assert served == 2
 
 
 def test_refused_means_tcp_refused(world: World, check: Check) -> None:

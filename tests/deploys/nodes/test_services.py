@@ -25,7 +25,7 @@ from deploys.operations import render
 from deploys.operations.configuration import Observed, Service
 from deploys.orchestrator.credentials import Credentials
 from deploys.orchestrator.services import orchestrator_services
-from deploys.orchestrator.watch import watch
+from deploys.orchestrator.watch import Asked, watch
 from deploys.pki import HostCertificate, Trust
 from deploys.telegram import Telegram, telegram
 from deploys.tools.services import tool_services
@@ -97,7 +97,7 @@ def services(host: Settings) -> Iterator[Service]:
     more = orchestrator_services(host, 8, CREDENTIALS, "/opt/outreach/current/bin/python", TRUST)
     n8n = n8n_services(host, VERSION, CREDENTIALS, "key-to-the-api")
     if host.orchestrator:
-        yield watch(host.orchestrator.fleet, PINS, key, "", "")
+        yield watch(host.orchestrator.fleet, PINS, key, Asked(dqs_key="dqskey0"))
     for part in (more, n8n):
         yield from (each for field in fields(part) if (each := getattr(part, field.name)))
 
@@ -164,6 +164,7 @@ SECRETS = (
     "key-to-",
     "key-of-",
     "SUSEED",
+    "dqskey0",
     "role-secret-of",
     "SCRAM-SHA-256$",
     "on #",
