@@ -7,7 +7,6 @@ stable ids, so that its file holds no secret.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from inventory.workflow import digest
 
 FOLDER = Path(__file__).parents[1] / "workflows"
 
@@ -55,7 +56,7 @@ class Workflow:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what makes it do what it does: see :func:`meaning`."""
+        """Of what makes it do what it does: see :func:`inventory.workflow.digest`."""
         return digest(self.document)
 
 
@@ -67,33 +68,6 @@ class Step(StrEnum):
     KEEP = "keep"
     REFUSE = "refuse"
     """It was edited in the UI since we imported it, and nobody said that the edit may go."""
-
-
-def meaning(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a workflow decides what it does; the rest (dates, versions, view state) n8n changes by itself.
-
-    Settings that n8n adds on its own, with values we never gave, are not ours to compare.
-    """
-    nodes = [
-        {key: value for key, value in node.items() if value not in (None, {}, [])}
-        for node in document.get("nodes") or ()
-    ]
-    return {
-        "name": document.get("name"),
-        "nodes": sorted(nodes, key=lambda node: str(node.get("id"))),
-        "connections": document.get("connections") or {},
-        "settings": {
-            key: value for key, value in (document.get("settings") or {}).items() if key in _OUR_SETTINGS
-        },
-    }
-
-
-_OUR_SETTINGS = {"executionOrder", "timezone", "errorWorkflow"}
-
-
-def digest(document: Mapping[str, Any]) -> str:
-    """One value for a workflow's meaning, in hexadecimal."""
-    return hashlib.sha256(json.dumps(meaning(document), sort_keys=True).encode()).hexdigest()
 
 
 def load(folder: Path = FOLDER) -> tuple[Workflow, ...]:

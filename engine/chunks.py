@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import ceil
+from operator import itemgetter
 
 from engine.messages import MOST_BYTES
 from engine.operators import EXPRESS, LEAST, MISC, queue_of, queues
@@ -64,26 +65,46 @@ def cut(items: Iterable[Item], *, nodes: int, last: bool, express: bool = False)
     Returns:
         Every item in exactly one piece, ordered by the first place.
     """
+    nodes = max(1, nodes)
     grouped: dict[str, list[Item]] = {}
     for item in items:
         grouped.setdefault(EXPRESS if express else queue_of(item.operator), []).append(item)
     pieces: list[Piece] = []
     for queue, members in grouped.items():
         members.sort(key=lambda item: (item.domain, item.place))
-        ordered = _dealt(members) if queue == MISC else members
-        pieces.extend(_pieces(queue, ordered, max(1, nodes), last=last))
+        ordered = _dealt(members, nodes, last=last) if queue == MISC else members
+        pieces.extend(_pieces(queue, ordered, nodes, last=last))
     return sorted(pieces, key=lambda piece: piece.places[0])
 
 
-def _dealt(members: list[Item]) -> list[Item]:
-    """Deal out domains in runs of `SHARE`: the second run of a large domain comes after the first of all."""
-    runs: dict[int, list[Item]] = {}
-    domain, count = None, 0
+def _dealt(members: list[Item], nodes: int, *, last: bool) -> list[Item]:
+    """Deal out domains in runs so that every stretch of the queue holds each domain's share of the whole.
+
+    A node does not see what is in a chunk before it takes it. Were a stretch all of one domain, the node that
+    takes it would sit at that domain's pace while the others have nothing left.
+    """
+    domains: dict[str, list[Item]] = {}
     for item in members:
-        count = count + 1 if item.domain == domain else 0
-        domain = item.domain
-        runs.setdefault(count // SHARE, []).append(item)
-    return [item for run in sorted(runs) for item in runs[run]]
+        domains.setdefault(item.domain, []).append(item)
+    placed: list[tuple[float, list[Item]]] = []
+    by_length = sorted(domains.values(), key=len, reverse=True)  # the short ones fill gaps at the end
+    for number, items in enumerate(by_length):
+        if len(items) <= SHARE:
+            placed.append(((number + 0.5) / len(by_length), items))
+            continue
+        at = 0
+        for run in _runs(len(items), nodes, last=last):
+            placed.append(((at + run / 2) / len(items), items[at : at + run]))
+            at += run
+    return [item for _, run in sorted(placed, key=itemgetter(0)) for item in run]
+
+
+def _runs(count: int, nodes: int, *, last: bool) -> Iterator[int]:
+    """Lengths of the runs of a domain with so many addresses; in a list's last part they get smaller."""
+    while count:
+        run = min(SHARE, count, ceil(count / (2 * nodes)) if last else SHARE)
+        yield run
+        count -= run
 
 
 def _pieces(queue: str, items: list[Item], nodes: int, *, last: bool) -> Iterator[Piece]:

@@ -131,8 +131,8 @@ class Intake:
                     SELECT CASE WHEN left_over THEN 'WAITING' ELSE 'OVER' END,
                         c.turn + CASE WHEN left_over THEN 1 ELSE 0 END
                     FROM (SELECT EXISTS (
-                        SELECT FROM unnest(c.places) p WHERE NOT EXISTS (
-                            SELECT FROM engine.verdict v WHERE v.job = c.job AND v.place = p)
+                        SELECT FROM unnest(c.places) p WHERE (
+                            SELECT v.seq FROM engine.verdict v WHERE v.job = c.job AND v.place = p) IS NULL
                     ) AS left_over) x
                 )
                 WHERE c.job = %s AND c.number = %s AND c.turn = %s AND c.state <> 'OVER'

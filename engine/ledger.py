@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 
 from engine.chunks import Item, Piece, domain_of
 from engine.database import Connection
@@ -21,6 +21,17 @@ ROUTE_DAYS = 7
 
 EXPRESS_KEPT = 3600.0
 """Seconds for which a job whose caller waited is kept after its end: the answer was given."""
+
+# Scalar subqueries, which PostgreSQL answers place by place from the primary keys. Joined, the tables are
+# read for the whole job as soon as their statistics are older than the job, once for each of its chunks.
+LOAD: LiteralString = """
+SELECT j.id, c.turn, c.queue, p.place,
+    (SELECT a.address FROM engine.address a WHERE a.job = c.job AND a.place = p.place) AS address
+FROM engine.chunk c JOIN engine.job j ON j.n = c.job CROSS JOIN unnest(c.places) AS p(place)
+WHERE c.job = %s AND c.number = %s
+AND (SELECT v.seq FROM engine.verdict v WHERE v.job = c.job AND v.place = p.place) IS NULL
+ORDER BY p.place
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +148,7 @@ class Ledger:
 
     async def load(self, job: int, number: int) -> Chunk | None:
         """A chunk with those of its addresses that have no verdict; None, and it is over, if none is left."""
-        cursor = await self._connection.execute(
-            """
-            SELECT j.id, c.turn, c.queue, a.place, a.address
-            FROM engine.chunk c JOIN engine.job j ON j.n = c.job
-            JOIN engine.address a ON a.job = c.job AND a.place = ANY(c.places)
-            WHERE c.job = %s AND c.number = %s
-            AND NOT EXISTS (SELECT FROM engine.verdict v WHERE v.job = a.job AND v.place = a.place)
-            ORDER BY a.place
-            """,
-            (job, number),
-        )
+        cursor = await self._connection.execute(LOAD, (job, number))
         rows = await cursor.fetchall()
         if not rows:
             await self._connection.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -151,7 +152,8 @@ class Workflow(Fact):
     """A workflow in n8n; ages in seconds, None where there is nothing of that age.
 
     `ours` is one that the deploy published; `status` and `ran` are of its last run, `triggered` of the last
-    one that its schedule started; `period` is how often that must.
+    one that its schedule started; `period` is how often that must. Of ours there is the `content`, and
+    `noted`, the digest that it had when it was published.
     """
 
     name: str
@@ -162,6 +164,8 @@ class Workflow(Fact):
     ran: float | None = None
     triggered: float | None = None
     period: float | None = None
+    noted: str = ""
+    content: dict[str, Any] | None = None
 
 
 class Credentials(Fact):

@@ -18,7 +18,8 @@ from pyinfra.context import host
 from deploys.operations.configuration import reason
 from deploys.operations.ledger import failed, ledger, plan, remark
 from deploys.operations.remote import RemoteError, run
-from deploys.workflows import Step, Workflow, difference, digest
+from deploys.workflows import Step, Workflow, difference
+from inventory.workflow import digest
 
 NOTES = "/var/lib/outreach/n8n/workflows.json"
 """On the host: the digest of each workflow as it was when we last published it, by id."""

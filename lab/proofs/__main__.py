@@ -29,6 +29,7 @@ from lab.proofs import (
     run_proofs,
     status,
     tools,
+    trouble,
     upgrade,
 )
 from lab.proofs import dns as dns_proofs
@@ -68,6 +69,9 @@ PROOFS = [
     Proof("the dashboards have figures", dashboards.dashboards_have_figures, alone=True),
     Proof("with the signer stopped nothing leaves unsigned", refusals.nothing_leaves_unsigned, alone=True),
     Proof("kill -9 and restarts in mid-job lose nothing", fleet.nothing_is_lost, alone=True),
+    Proof(
+        "trouble of the engine is one line each, to the team too", trouble.engines_trouble_is_told, alone=True
+    ),
     Proof("the engine is small in the orchestrator's memory", fleet.engine_is_small, alone=True),
     Proof(
         "a release that cannot run is taken back, unnoticed", rollback.broken_release_rolls_back, alone=True
@@ -83,7 +87,7 @@ N8N = [
     Proof("the daily digest reaches the team", n8n.digest_reaches_the_team),
     Proof("a workflow that fails is told of", n8n.failure_reaches_the_team),
     Proof("an edit in n8n stays until it is forced", n8n.edit_stays_until_forced, alone=True),
-    Proof("n8n with another encryption key is told of", status.wrong_key_is_told, alone=True),
+    Proof("trouble of n8n is one line each, to the team too", trouble.n8ns_trouble_is_told, alone=True),
     Proof("an n8n that spoils its database is taken back", upgrade.broken_n8n_rolls_back, alone=True),
 ]
 """Tried where the fleet file asks for n8n."""

@@ -52,7 +52,7 @@ def list_is_carried(scene: Scene) -> str:
         rows = list(csv.DictReader(target.open()))
     if [row["email"] for row in rows] != list(expected):
         raise Disproved(f"{len(rows)} rows for a list of {len(expected)}, or in another order")
-    _right({row["email"]: row["status"] for row in rows}, expected)
+    right({row["email"]: row["status"] for row in rows}, expected)
     names = {address: Scene.label(host) for host, address in scene.nodes.items()}
     shares = Counter(names.get(row["source_ip"], row["source_ip"]) for row in rows if row["source_ip"])
     if len(shares) < 2 or not shares.keys() <= set(names.values()):
@@ -65,8 +65,8 @@ def short_list_is_answered(scene: Scene) -> str:
     """`POST /validate` at the orchestrator, which may not ask itself, is answered by the nodes."""
     expected = dict(list(known_answers().items())[:6])
     began = time.monotonic()
-    answer = _call(scene, "/validate", json.dumps({"emails": [*expected]}))
-    _right({row["email"]: row["verdict"] for row in answer["results"]}, expected)
+    answer = call(scene, "/validate", json.dumps({"emails": [*expected]}))
+    right({row["email"]: row["verdict"] for row in answer["results"]}, expected)
     asked = {row["source_ip"] for row in answer["results"]} - {None}
     if not asked or not asked <= set(scene.nodes.values()):
         raise Disproved(f"asked from {asked}, which are not the nodes")
@@ -92,12 +92,12 @@ def nothing_is_lost(scene: Scene) -> str:
     """A node's process killed, NATS and PostgreSQL restarted in mid-job: each row has one right verdict."""
     expected = known_answers()
     body = "".join(f"{address}\n" for address in expected)
-    job = _call(scene, "/jobs", body, "text/plain")
+    job = call(scene, "/jobs", body, "text/plain")
     results = f"/jobs/{job['id']}/results"
 
     def first() -> str:
         """The node that has asked, and has more in hand."""
-        sources = [row["source_ip"] for row in _lines(scene, results) if row["source_ip"]]
+        sources = [row["source_ip"] for row in lines(scene, results) if row["source_ip"]]
         return sources[-1] if sources else ""
 
     wait_until(first, "a first verdict", seconds=60)
@@ -109,14 +109,14 @@ def nothing_is_lost(scene: Scene) -> str:
 
     def over() -> bool:
         nonlocal state
-        state = _call(scene, f"/jobs/{job['id']}", refused={})
+        state = call(scene, f"/jobs/{job['id']}", refused={})
         return state.get("state") == "DONE"
 
     wait_until(over, f"the end of job {job['id']}", seconds=180)
-    rows = _lines(scene, results)
+    rows = lines(scene, results)
     if sorted(row["row"] for row in rows) != list(range(1, len(expected) + 1)):
         raise Disproved(f"{len(rows)} verdicts for {len(expected)} rows: {state}")
-    _right({row["email"]: row["verdict"] for row in rows}, expected)
+    right({row["email"]: row["verdict"] for row in rows}, expected)
     return (
         f"{killed} killed, NATS and PostgreSQL restarted in mid-job: {len(rows)} rows with one right verdict"
         f" each, {time.monotonic() - began:.0f} s later"
@@ -135,13 +135,13 @@ def engine_is_small(scene: Scene) -> str:
     return f"{sum(held.values())} MiB: {', '.join(f'{name} {size}' for name, size in held.items())}"
 
 
-def _right(seen: dict[str, str], expected: dict[str, str]) -> None:
+def right(seen: dict[str, str], expected: dict[str, str]) -> None:
     wrong = {email: seen.get(email) for email in expected if seen.get(email) != expected[email]}
     if wrong or len(seen) != len(expected):
         raise Disproved(f"wrong: {wrong or seen}")
 
 
-def _call(
+def call(
     scene: Scene,
     path: str,
     body: str = "",
@@ -159,7 +159,7 @@ def _call(
     return refused
 
 
-def _lines(scene: Scene, path: str) -> list[dict[str, Any]]:
+def lines(scene: Scene, path: str) -> list[dict[str, Any]]:
     text, _, _ = _curl(scene, path, "", "").rpartition("\n")
     return [json.loads(line) for line in text.splitlines()]
 

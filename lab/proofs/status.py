@@ -36,7 +36,6 @@ SERVICE = "rspamd"
 WATCH = "outreach-status.service"
 NOT_TWICE = f"/run/systemd/system/{WATCH}.d/lab.conf"
 """What changed is not looked at once more a minute later."""
-ENCRYPTION_KEY = "/etc/outreach/n8n/encryption-key"
 
 _ASK = """import sys, urllib.request
 url = "http://127.0.0.1:8025/reports/status"
@@ -74,12 +73,12 @@ def change_is_told_once(scene: Scene) -> str:
     What its timer starts does both; then an operator's own look is handed out in its place.
     """
     label = Scene.label(next(iter(scene.nodes)))
-    _watch(scene)
+    watch(scene)
     before = _told(scene, label)
     scene.run(label, ["systemctl", "stop", SERVICE])
     try:
-        _watch(scene)
-        _watch(scene)
+        watch(scene)
+        watch(scene)
     finally:
         scene.run(label, ["systemctl", "start", SERVICE])
     told = _told(scene, label) - before
@@ -119,23 +118,6 @@ def key_opens_nothing_else(scene: Scene) -> str:
     return f"{Scene.label(host)} refuses shell, command, file transfer and forwarding; elsewhere the key"
 
 
-def wrong_key_is_told(scene: Scene) -> str:
-    """With another encryption key n8n cannot read what it stored: one line says so."""
-
-    def on_the_hub(script: str) -> None:
-        scene.run(scene.orchestrator, ["sh", "-euc", script])
-
-    on_the_hub(f"cp -a {ENCRYPTION_KEY} {ENCRYPTION_KEY}.kept; echo of-another-fleet >{ENCRYPTION_KEY}")
-    try:
-        report = _status(scene, "--limit", scene.orchestrator)
-    finally:
-        on_the_hub(f"mv {ENCRYPTION_KEY}.kept {ENCRYPTION_KEY}")
-    told = [found for found in report["findings"] if found["level"] == "failed" and _is_wrong(found)]
-    if [found["check"] for found in told] != ["n8n credentials"]:
-        raise Disproved(f"told are {[found['check'] for found in told]}")
-    return str(told[0]["says"])
-
-
 def _status(scene: Scene, *words: str) -> dict[str, Any]:
     outreach = Path(sys.executable).with_name("outreach")
     command = [str(outreach), "status", "--json", "--fleet", str(scene.fleet), *words]
@@ -146,7 +128,7 @@ def _status(scene: Scene, *words: str) -> dict[str, Any]:
     return found
 
 
-def _watch(scene: Scene) -> None:
+def watch(scene: Scene) -> None:
     """Start what the timer starts, and wait for its end."""
     drop_in = "[Service]\nEnvironment=OUTREACH_STATUS_AGAIN=0\n"
     script = f'mkdir -p {Path(NOT_TWICE).parent}; printf "$1" >{NOT_TWICE}; systemctl daemon-reload'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from inventory.workflow import digest
 from status.checks.judge import Judge, recommended, required, span, unread
 from status.facts import Subject
 from status.finding import Finding
@@ -44,7 +45,7 @@ def credentials(subject: Subject) -> Iterator[Finding]:
 
 
 def workflows(subject: Subject) -> Iterator[Finding]:
-    """What was published still is, its last run succeeded, and what has a schedule keeps it."""
+    """What was published still is, as it was; its last run succeeded, and what has a schedule keeps it."""
     judge, facts = recommended(subject, "workflow"), subject.inside.facts
     yield from unread(subject, "workflows", judge, of="postgresql@17-main")
     for workflow in (facts.workflows if facts else None) or ():
@@ -56,6 +57,9 @@ def _workflow(judge: Judge, workflow: Workflow) -> Finding:
     name = workflow.name
     if not workflow.published:
         return judge.failed("is not published any more", "Publish it in n8n: docs/workflows.md.", name)
+    if workflow.content is not None and digest(workflow.content) != workflow.noted:
+        says = "was edited in n8n since it was published"
+        return judge.warning(says, "`outreach apply --force` puts that of workflows/ in its place.", name)
     # One that was just published, or changed, has had no time yet.
     since = min(workflow.changed, workflow.triggered if workflow.triggered is not None else workflow.changed)
     if workflow.period is not None and since > workflow.period + LATE:

@@ -20,7 +20,8 @@ _MAIN, _WORKERS = 5678, 5680
 
 _WORKFLOWS = """
 SELECT coalesce(json_agg(found), '[]') FROM (
-    SELECT w.id, w.name, w."activeVersionId" IS NOT NULL AS published, w.nodes,
+    SELECT w.id, w.name, w."activeVersionId" IS NOT NULL AS published,
+        w.nodes, w.connections, w.settings,
         extract(epoch FROM now() - w."updatedAt") AS changed, last.status,
         extract(epoch FROM now() - last.begun) AS ran,
         (
@@ -107,27 +108,39 @@ def workflows() -> list[dict[str, Any]]:
     Ages are in seconds.
     """
     noted = json.loads(NOTES.read_text()) if NOTES.exists() else {}
-    found = [
-        {**one, "ours": one["id"] in noted, "period": period(one.pop("nodes"))}
-        for one in psql("n8n", _WORKFLOWS)
-    ]
+    found = [_workflow(one, noted.get(one["id"])) for one in psql("n8n", _WORKFLOWS)]
     lost = set(noted) - {one["id"] for one in found}
     return found + [{"id": one, "name": one, "published": False, "ours": True} for one in sorted(lost)]
 
 
-def period(nodes: Iterable[Mapping[str, Any]]) -> float | None:
+def _workflow(row: dict[str, Any], noted: str | None) -> dict[str, Any]:
+    """One of ours with its content, and the digest that this had when we published it."""
+    content = {name: row.pop(name) for name in ("nodes", "connections", "settings")}
+    mine = {"noted": noted, "content": {"name": row["name"], **content}} if noted else {}
+    return {**row, "ours": noted is not None, "period": period(content["nodes"]), **mine}
+
+
+def period(nodes: Iterable[Any]) -> float | None:
     """Seconds within which a workflow's schedule starts it at least once; None without one, or a rare one.
 
     A month is rare: n8n keeps executions for two weeks.
     """
     found = []
-    for node in nodes:
-        if node.get("type") == "n8n-nodes-base.scheduleTrigger" and not node.get("disabled"):
-            for rule in node.get("parameters", {}).get("rule", {}).get("interval", ()):
-                with suppress(TypeError, ValueError):
-                    found.append(_days(rule))
+    for rule in (rule for node in nodes or () for rule in _rules(node)):
+        with suppress(AttributeError, TypeError, ValueError):
+            found.append(_days(rule))
     days = min((days for days in found if days), default=0)
     return days * DAY if 0 < days <= 7 else None
+
+
+def _rules(node: Any) -> list[Any]:
+    """A schedule's rules; none of what is no schedule, or was written into the database by hand."""
+    try:
+        if node["type"] != "n8n-nodes-base.scheduleTrigger" or node.get("disabled"):
+            return []
+        return list(node.get("parameters", {}).get("rule", {}).get("interval", ()))
+    except (AttributeError, KeyError, TypeError):
+        return []
 
 
 def _days(rule: Mapping[str, Any]) -> int:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from deploys.n8n import publishing
-from deploys.workflows import digest, load
+from deploys.workflows import load
+from inventory.workflow import digest
 
 OURS = load()[:2]
 

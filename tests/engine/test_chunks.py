@@ -66,6 +66,33 @@ def test_at_the_end_of_a_list_chunks_get_smaller_so_that_no_node_is_left_waiting
     assert max(sizes[-3:]) <= LEAST
 
 
+@pytest.mark.parametrize("nodes", [1, 3, 8])
+def test_nodes_that_take_chunks_in_turn_have_as_much_of_each_large_domain(nodes: int) -> None:
+    # Each domain has a pace of its own at each node, so the node with most of one decides when all is done.
+    names = [f"d{number}.test" for number in range(9)]
+    items = [Item(place, 20, names[place % 9]) for place in range(1, 9001)]
+    hands: list[Counter[str]] = [Counter() for _ in range(nodes)]
+    for piece in cut(items, nodes=nodes, last=True):
+        hand = min(hands, key=Counter.total)
+        hand.update(names[place % 9] for place in piece.places)
+    fair = 1000 / nodes
+    assert all(abs(hand[name] - fair) <= SHARE / 2 for hand in hands for name in names)
+
+
+def test_a_large_domain_is_begun_with_the_list_and_not_left_for_its_end() -> None:
+    items = [Item(place, 20, "large.test" if place % 3 else f"d{place}.test") for place in range(1, 6001)]
+    pieces = cut(items, nodes=1, last=False)
+    large = [sum(place % 3 != 0 for place in piece.places) / len(piece.places) for piece in pieces]
+    assert max(large) - min(large) <= 0.25
+
+
+def test_a_domain_of_few_addresses_stays_whole() -> None:
+    items = [Item(place, 20, f"d{place % 200}.test") for place in range(1, 6001)]
+    pieces = cut(items, nodes=3, last=False)
+    chunks_of = Counter(domain for piece in pieces for domain in {place % 200 for place in piece.places})
+    assert sum(count > 1 for count in chunks_of.values()) < len(pieces)
+
+
 def test_a_chunk_of_a_named_operator_takes_minutes_within_its_budget_not_hours() -> None:
     operators = default_operators()
     assert {"google", "microsoft", "yahoo", MISC} <= queues().keys()

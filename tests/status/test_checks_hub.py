@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from inventory.workflow import digest
 from status.checks import backups, certificates, engine, fleet, n8n
 from status.facts import Answer, Inside, Subject
 from status.finding import Finding, Level, Weight
@@ -252,6 +253,16 @@ def test_a_workflow_is_published_keeps_its_schedule_and_succeeds(
     told = list(n8n.workflows(hub(workflows=[workflow(**over)])))
     assert [one.level for one in told] == found
     assert not any(one.broken for one in told)
+
+
+@pytest.mark.parametrize("nodes", [[{"id": "1", "type": "n8n-nodes-base.webhook"}], "nonsense", [7], None])
+def test_a_workflow_that_somebody_edited_in_n8n_is_named(nodes: Any) -> None:
+    content = {"name": "Daily digest", "nodes": [{"id": "1"}], "connections": {}, "settings": {}}
+    noted = digest(content)
+    (as_it_was,) = n8n.workflows(hub(workflows=[workflow(content=content, noted=noted)]))
+    assert as_it_was.level is OK
+    (edited,) = n8n.workflows(hub(workflows=[workflow(content={**content, "nodes": nodes}, noted=noted)]))
+    assert (edited.level, edited.says) == (WARNING, "was edited in n8n since it was published")
 
 
 @pytest.mark.parametrize(("days", "level"), [(90, OK), (20, WARNING), (6, FAILED), (-3, FAILED)])

@@ -110,10 +110,10 @@ def _facts(monitor: int) -> HostFacts:
 
 TABLES = """
 CREATE TABLE workflow_entity (id varchar PRIMARY KEY, name varchar, "activeVersionId" varchar, nodes json,
-    "updatedAt" timestamptz(3), "isArchived" boolean);
+    "updatedAt" timestamptz(3), "isArchived" boolean, connections json DEFAULT '{}', settings json);
 CREATE TABLE execution_entity (id serial PRIMARY KEY, "workflowId" varchar, mode varchar, status varchar,
     "startedAt" timestamptz(3), "createdAt" timestamptz(3));
-INSERT INTO workflow_entity VALUES
+INSERT INTO workflow_entity (id, name, "activeVersionId", nodes, "updatedAt", "isArchived") VALUES
     ('OutreachDigest01', 'Daily digest', 'v', '[{"type": "n8n-nodes-base.scheduleTrigger",
         "parameters": {"rule": {"interval": [{"field": "cronExpression", "expression": "0 7 * * *"}]}}}]',
         now() - interval '9 days', false),
@@ -138,9 +138,16 @@ def test_workflows_are_read_with_their_last_runs(
     assert digest.ran == pytest.approx(3600, abs=60)
     assert digest.triggered == pytest.approx(30 * 3600, abs=60)
     assert digest.changed == pytest.approx(9 * DAY, abs=60)
+    assert (digest.noted, digest.content and digest.content["connections"]) == ("d", {})
     assert (found["Leads"].published, found["Leads"].ours, found["Leads"].ran) == (False, False, None)
     assert (found["OutreachErrors01"].published, found["OutreachErrors01"].ours) == (False, True)
     assert "Old" not in found
+
+
+def test_nodes_that_somebody_wrote_by_hand_have_no_schedule() -> None:
+    schedule = {"type": "n8n-nodes-base.scheduleTrigger", "parameters": {"rule": {"interval": 7}}}
+    nonsense: tuple[Any, ...] = ("nonsense", None, [1, None, "x", {}], [schedule])
+    assert [n8n.period(nodes) for nodes in nonsense] == [None] * 4
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from deploys.workflows import Step, Workflow, WorkflowError, difference, digest, load, problems
+from deploys.workflows import Step, Workflow, WorkflowError, difference, load, problems
+from inventory.workflow import digest
 
 
 def by_name(name: str) -> dict[str, Any]:
