@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from math import inf
 
@@ -18,7 +18,7 @@ UNLIMITED = 1 << 30
 LOOKED_AT = 4
 
 
-@dataclass
+@dataclass(slots=True)
 class Lane:
     """The traffic of one source address towards one operator.
 
@@ -37,13 +37,13 @@ class Lane:
     source: str
     pause: float
     limit: int
-    active: int = field(default=0, init=False)
-    next_recipient: float = field(default=-inf, init=False)
-    next_connect: float = field(default=-inf, init=False)
-    silent_until: float = field(default=-inf, init=False)
-    silence_reason: str = field(default="", init=False)
-    sent: int = field(default=0, init=False)
-    day: int = field(default=-1, init=False)
+    active: int = 0
+    next_recipient: float = -inf
+    next_connect: float = -inf
+    silent_until: float = -inf
+    silence_reason: str = ""
+    sent: int = 0
+    day: int = -1
 
     def wait(self, now: float) -> float:
         """Seconds until a connection may be opened; `inf`: not before one closes or the day ends."""

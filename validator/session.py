@@ -22,33 +22,42 @@ log = logging.getLogger("validator")
 
 
 class Session:
-    """Asks as many recipients of one domain as the budget of its lane allows.
+    """Asks as many recipients of one domain as the budget of its lane allows."""
 
-    Attributes:
-        host: The exchanger in turn.
-        stage: What was said last.
-        null_sender: The host refused our sender; it is asked with the null path.
-        served: Some address got an answer of its own.
-        hand: Addresses taken from the domain and not settled, by identity.
-    """
-
-    host: Host | None = None
-    stage = Stage.CONNECT
-    null_sender = False
-    served = False
-    _link: Link | None = None
-    _plain_hosts: frozenset[str] = frozenset()
+    __slots__ = (
+        "_link",
+        "_plain_hosts",
+        "began",
+        "domain",
+        "hand",
+        "host",
+        "lane",
+        "loop",
+        "null_sender",
+        "office",
+        "served",
+        "settings",
+        "source_ip",
+        "stage",
+        "transcript",
+    )
 
     def __init__(self, office: Office, domain: Domain, lane: Lane) -> None:
         self.office = office
         self.settings = office.settings
         self.domain = domain
         self.lane = lane
+        self.host: Host | None = None
         self.source_ip = lane.source
         self.transcript: list[Line] | None = [] if self.settings.transcript else None
         self.loop = office.loop
         self.began = self.loop.time()
+        self._link: Link | None = None
         self.hand: dict[int, Job] = {}
+        self.null_sender = False
+        self.served = False
+        self.stage = Stage.CONNECT
+        self._plain_hosts: set[str] = set()
 
     async def run(self) -> None:
         """Work until the domain has no more jobs for this source, the budget ends, or the hosts do."""
@@ -110,7 +119,7 @@ class Session:
             return await self._converse(link, host)
         except LinkError as error:
             if self.stage is Stage.STARTTLS and host.name not in self._plain_hosts:
-                self._plain_hosts |= {host.name}
+                self._plain_hosts.add(host.name)
                 return await self._visit(host, ip)
             if self.transcript is not None and self._link is None:
                 self.transcript.append(Line(self.loop.time(), "*", str(error)))

@@ -58,21 +58,36 @@ class Link(asyncio.Protocol):
         watch: That of the running loop, shared by all its links.
     """
 
-    deadline = inf
-    _timeout = inf
-    _then: Callable[[Link], tuple[bytes, float]] | None = None
-    _transport: asyncio.Transport | None = None
-    _waiter: asyncio.Future[None] | None = None
-    _trouble: LinkError | None = None
-    _on_gone: Callable[[], None] | None = None
-    _leaving = False
+    __slots__ = (
+        "_answers",
+        "_leaving",
+        "_loop",
+        "_on_gone",
+        "_then",
+        "_timeout",
+        "_transport",
+        "_trouble",
+        "_waiter",
+        "_watch",
+        "deadline",
+        "dialogue",
+        "transcript",
+    )
 
     def __init__(self, transcript: list[Line] | None = None, watch: Watch | None = None) -> None:
         self.dialogue = Dialogue()
         self.transcript = transcript
         self._watch = watch or Watch(asyncio.get_running_loop())
         self._loop = self._watch.loop
+        self.deadline = inf
+        self._timeout = inf
+        self._then: Callable[[Link], tuple[bytes, float]] | None = None
         self._answers: list[Answer] = []
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._trouble: LinkError | None = None
+        self._on_gone: Callable[[], None] | None = None
+        self._leaving = False
 
     # --- asyncio.Protocol -------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from validator.syntax import Address
 from validator.verdict import Verdict
 
 
-@dataclass
+@dataclass(slots=True)
 class Job:
     """One address on its way.
 
@@ -29,12 +29,12 @@ class Job:
         address: Parsed.
         done: Called once with the verdict.
         born: Loop time it was taken up.
-        patient: Whether greylists and cool-downs are waited for.
         attempts: Sessions that asked for it, or tried to.
         disconnects: Sessions that broke off instead of answering it.
         throttled: Times it was put off by a cool-down.
         greylisted: Returns to a greylisting server.
         source: The only source it may be asked from; empty for any.
+        patient: Whether greylists and cool-downs are waited for.
         withdrawn: Nobody waits for the answer any more.
     """
 
@@ -42,16 +42,16 @@ class Job:
     address: Address
     done: Callable[[Verdict], None]
     born: float
+    attempts: int = 0
+    disconnects: int = 0
+    throttled: int = 0
+    greylisted: int = 0
+    source: str = ""
     patient: bool = True
-    attempts: int = field(default=0, init=False)
-    disconnects: int = field(default=0, init=False)
-    throttled: int = field(default=0, init=False)
-    greylisted: int = field(default=0, init=False)
-    source: str = field(default="", init=False)
-    withdrawn: bool = field(default=False, init=False)
+    withdrawn: bool = False
 
 
-@dataclass
+@dataclass(slots=True)
 class Domain:
     """One domain with work.
 
@@ -67,21 +67,21 @@ class Domain:
     """
 
     name: str
+    route: Route | None = None
+    operator: Operator | None = None
     jobs: list[Job] = field(default_factory=list)
     pinned: dict[str, list[Job]] = field(default_factory=dict)
-    route: Route | None = field(default=None, init=False)
-    operator: Operator | None = field(default=None, init=False)
-    sessions: int = field(default=0, init=False)
-    queued: bool = field(default=False, init=False)
-    resolving: bool = field(default=False, init=False)
-    dns_seconds: float = field(default=0.0, init=False)
-    catch_all: bool | None = field(default=None, init=False)
-    probing: bool = field(default=False, init=False)
-    probe_failures: int = field(default=0, init=False)
-    broken: int = field(default=0, init=False)
-    accepted: bool = field(default=False, init=False)
-    postmaster: Reply | None = field(default=None, init=False)
-    thinned: bool = field(default=False, init=False)
+    sessions: int = 0
+    queued: bool = False
+    resolving: bool = False
+    dns_seconds: float = 0.0
+    catch_all: bool | None = None
+    probing: bool = False
+    probe_failures: int = 0
+    broken: int = 0
+    accepted: bool = False
+    postmaster: Reply | None = None
+    thinned: bool = False
 
     def add(self, job: Job) -> None:
         """Put a job where its source allows."""
