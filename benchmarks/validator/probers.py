@@ -47,7 +47,11 @@ async def ours(addresses: list[str], smtp_port: int, dns_port: int, concurrency:
 class _Bare(asyncio.Protocol):
     """The same dialogue with no rules: banner, EHLO, MAIL + RCPT random + RCPT all in one packet, QUIT."""
 
+    open = 0
+    """Connections of all; the 221 is waited for at the end alone, as the validator does."""
+
     def __init__(self, done: asyncio.Future[list[bytes]], domain: str, addresses: list[str]) -> None:
+        _Bare.open += 1
         self.done = done
         self.step = 0
         self.buffer = b""
@@ -74,6 +78,7 @@ class _Bare(asyncio.Protocol):
             self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        _Bare.open -= 1
         if not self.done.done():
             self.done.set_exception(ConnectionError(str(exc)))
 
@@ -103,6 +108,8 @@ async def bare(addresses: list[str], smtp_port: int, dns_port: int, concurrency:
                 found["VALID" if line.startswith(b"250") else "MAILBOX_NOT_FOUND"] += 1
 
     await asyncio.gather(*(worker() for _ in range(concurrency)))
+    while _Bare.open:
+        await asyncio.sleep(0.01)
     return found
 
 

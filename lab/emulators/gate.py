@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -205,6 +205,8 @@ async def _run(app: ASGIApp, scope: Scope, receive: Receive) -> Response:
 
     try:
         await app(scope, receive, collect)
+    except ClientDisconnect:
+        pass  # whoever asked is gone, killed for one; what it had not said whole is not done
     except Exception:
         # Starlette has answered by its handler of 500 and raises nevertheless, for servers that log.
         log.exception("%s %s", scope["method"], scope["path"])
