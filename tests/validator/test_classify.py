@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from validator import Reply, Stage, Status, classify, parse_text
@@ -99,6 +100,24 @@ def test_the_echoed_address_is_not_the_servers_word(local: str) -> None:
     plain = classify(parse_text("550 5.0.0 <joe@example.com> Rejected"), address="joe@example.com")
     echoed = classify(parse_text(f"550 5.0.0 <{address}> Rejected"), address=address)
     assert echoed.rule == plain.rule
+
+
+@given(
+    st.permutations([(stage, mx, reply) for _, stage, mx, _, reply in LABELLED]),
+    st.sampled_from(["", "ann@a.test", "user@example.com", "unknown@full.test"]),
+)
+@settings(max_examples=10)
+def test_what_was_read_before_changes_no_reading(asked: list[tuple[str, str, str]], address: str) -> None:
+    table = default_table()
+    kept = replace(table, _certain={}, _heard={}, _seen={}, _about={})
+    for stage, mx, text in asked[:200]:
+        host = "" if mx == "-" else mx
+        new = replace(table, _certain={}, _heard={}, _seen={})
+        first, later = (
+            each.classify(parse_text(text), stage=Stage(stage), mx=host, address=address)
+            for each in (new, kept)
+        )
+        assert first == later, text
 
 
 def test_a_folded_reply_reads_like_the_lines_it_was_folded_from() -> None:
