@@ -95,10 +95,8 @@ def n8ns_trouble_is_told(scene: Scene) -> str:
 
 @contextmanager
 def _made(scene: Scene, troubles: Sequence[Trouble]) -> Iterator[None]:
-    """All of them at once; at the end the orchestrator looks again, and remembers that they are over."""
-    watch(scene)
+    """All of them at once, and at the end none."""
     with ExitStack() as stack:
-        stack.callback(watch, scene)
         for trouble in troubles:
             stack.callback(_run, scene, trouble.mend)
             _run(scene, trouble.make)
