@@ -75,11 +75,12 @@ NONSENSE = Trouble(
 def engines_trouble_is_told(scene: Scene) -> str:
     """NATS' storage and a disk full, its certificate expired: told; a list of just then is carried later."""
     expected = known_answers()
+    before = chat(scene)
     with _made(scene, [STORAGE, EXPIRED, DISK]):
         job = call(scene, "/jobs", "".join(f"{address}\n" for address in expected), "text/plain")["id"]
         wait_until(lambda: call(scene, f"/jobs/{job}")["error"], "a line about the list that waits", 60)
         line = call(scene, f"/jobs/{job}")["error"]
-        told = _told(scene, [STORAGE, EXPIRED, DISK])
+        told = _told(scene, [STORAGE, EXPIRED, DISK], before)
     wait_until(lambda: call(scene, f"/jobs/{job}")["state"] == "DONE", f"the end of job {job}", 180)
     right({row["email"]: row["verdict"] for row in lines(scene, f"/jobs/{job}/results")}, expected)
     return (
@@ -89,16 +90,15 @@ def engines_trouble_is_told(scene: Scene) -> str:
 
 def n8ns_trouble_is_told(scene: Scene) -> str:
     """N8n's key of another fleet, and a workflow that was edited to nonsense in its database: told."""
+    before = chat(scene)
     with _made(scene, [KEY, NONSENSE]):
-        return "; ".join(_told(scene, [KEY, NONSENSE]))
+        return "; ".join(_told(scene, [KEY, NONSENSE], before))
 
 
 @contextmanager
 def _made(scene: Scene, troubles: Sequence[Trouble]) -> Iterator[None]:
-    """All of them at once; at the end the orchestrator looks again, and remembers that they are over."""
-    watch(scene)
+    """All of them at once, and at the end none."""
     with ExitStack() as stack:
-        stack.callback(watch, scene)
         for trouble in troubles:
             stack.callback(_run, scene, trouble.mend)
             _run(scene, trouble.make)
@@ -109,9 +109,8 @@ def _run(scene: Scene, script: str) -> None:
     scene.run(scene.orchestrator, ["sh", "-euc", script])
 
 
-def _told(scene: Scene, troubles: Sequence[Trouble]) -> list[str]:
-    """The lines that came into the chat when the orchestrator looked, one for each trouble."""
-    before = chat(scene)
+def _told(scene: Scene, troubles: Sequence[Trouble], before: Counter[str]) -> list[str]:
+    """The lines that came into the chat once the orchestrator had looked, one for each trouble."""
     watch(scene)
     came = Counter(
         line.removeprefix(f"{scene.orchestrator} ")
