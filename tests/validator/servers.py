@@ -140,8 +140,8 @@ class Mx:
         self.most_open = max(self.most_open, self.open_now)
         try:
             await self._talk(reader, writer, log)
-        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
+            pass  # the other side is gone, or this world ends
         finally:
             log.closed = loop.time()
             self.open_now -= 1
