@@ -126,7 +126,7 @@ class Dispatcher:
             self._rng.shuffle(free)
             free.sort(key=lambda lane: (lane.active, lane.sent))
         for _ in range(min(SCAN, len(queue.ready))):
-            domain = queue.ready.popleft()
+            domain = queue.ready.pop(0)
             for lane in free:
                 if domain.waiting_for(lane.source):
                     return domain, lane
@@ -157,7 +157,7 @@ class Dispatcher:
         else:
             trouble = Trouble(Status.THROTTLED, "cool_down", Stage.POLICY, 1.0)
         while queue.ready:
-            domain = queue.ready.popleft()
+            domain = queue.ready.pop(0)
             domain.queued = False
             self._settle_all(domain, trouble)
 

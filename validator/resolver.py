@@ -139,17 +139,18 @@ class _Question:
         deadline: See `validator.deadlines.Waiting`.
     """
 
-    asked = b""
-    number = 0
-    deadline = inf
-    _tries = 0
-    _udp: _Udp | None = None
-    _over_tcp: asyncio.Task[None] | None = None
+    __slots__ = ("_over_tcp", "_resolver", "_tries", "_udp", "asked", "askers", "deadline", "key", "number")
 
     def __init__(self, resolver: Resolver, key: _Key, asker: asyncio.Future[wire.Message]) -> None:
         self._resolver = resolver
         self.key = key
         self.askers = [asker]
+        self.asked = b""
+        self.number = 0
+        self.deadline = inf
+        self._tries = 0
+        self._udp: _Udp | None = None
+        self._over_tcp: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
         """Send it for the first time."""

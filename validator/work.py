@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -146,7 +146,7 @@ class OperatorQueue:
     """Domains of one operator that could use a session."""
 
     operator: Operator
-    ready: deque[Domain] = field(default_factory=deque)
+    ready: list[Domain] = field(default_factory=list)
     timer: asyncio.TimerHandle | None = None
     starved: bool = False
 
