@@ -89,7 +89,8 @@ class Gate:
         status = None if response is None else response.status_code
         store.answered(entry, status, None if fault is None else fault.kind)
         if response is None:
-            await _drop(scope, receive, fault)
+            if fault is not None:  # else whoever asked is gone
+                await _drop(scope, receive, fault)
             return
         for name, value in self._vendor.limit_headers(allowance).items():
             response.headers.setdefault(name, value)
@@ -109,7 +110,9 @@ class Gate:
                 return await _run(self._app, scope, receive)
             case Kind.MALFORMED:
                 whole = await _run(self._app, scope, receive)
-                return Response(bytes(whole.body)[: len(whole.body) // 2], whole.status_code, _json_type())
+                return whole and Response(
+                    bytes(whole.body)[: len(whole.body) // 2], whole.status_code, _json_type()
+                )
         if fault.when is When.AFTER:
             await _run(self._app, scope, receive)
         return _response(self._vendor.failure(fault.status)) if fault.kind is Kind.ERROR else None
@@ -192,8 +195,11 @@ def _json_type() -> dict[str, str]:
     return {"content-type": "application/json"}
 
 
-async def _run(app: ASGIApp, scope: Scope, receive: Receive) -> Response:
-    """Let the application answer into memory: answers are small, and a fault may replace them."""
+async def _run(app: ASGIApp, scope: Scope, receive: Receive) -> Response | None:
+    """Let the application answer into memory: answers are small, and a fault may replace them.
+
+    None if whoever asked is gone amid the request, killed for one: that is no error of the vendor's.
+    """
     start: dict[str, Any] = {}
     body = bytearray()
 
@@ -206,7 +212,7 @@ async def _run(app: ASGIApp, scope: Scope, receive: Receive) -> Response:
     try:
         await app(scope, receive, collect)
     except ClientDisconnect:
-        pass  # whoever asked is gone, killed for one; what it had not said whole is not done
+        return None
     except Exception:
         # Starlette has answered by its handler of 500 and raises nevertheless, for servers that log.
         log.exception("%s %s", scope["method"], scope["path"])
@@ -215,14 +221,14 @@ async def _run(app: ASGIApp, scope: Scope, receive: Receive) -> Response:
     return response
 
 
-async def _drop(scope: Scope, receive: Receive, fault: Fault | None) -> None:
+async def _drop(scope: Scope, receive: Receive, fault: Fault) -> None:
     """End the connection without an answer, for a hang after a long silence."""
 
     async def gone() -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
 
-    if fault is not None and fault.kind is Kind.HANG:
+    if fault.kind is Kind.HANG:
         try:
             await asyncio.wait_for(gone(), fault.seconds)
         except TimeoutError:

@@ -238,4 +238,5 @@ def _share(name: str) -> float:
 def _suffering(entry: Mapping[str, Any]) -> str:
     if entry["fault"] is not None:
         return str(entry["status"] or entry["fault"])
-    return "" if entry["status"] == 200 else str(entry["status"])
+    # A sender that is killed amid its request gets no answer, by no fault of Telegram's.
+    return "" if entry["status"] in (200, None) else str(entry["status"])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import time
 import uuid
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -138,3 +141,15 @@ def test_an_unknown_path_is_told_in_each_vendors_words(
     assert answer("hetzner", "/v1/volumes")["error"]["code"] == "not_found"
     assert answer("contabo", "/v1/vips")["statusCode"] == 404
     assert answer("cloudflare", "/client/v4/memberships")["errors"][0]["code"] == 7000
+
+
+def test_a_client_that_dies_amid_its_request_is_no_error_of_the_vendors(emulators: Emulators) -> None:
+    where = urlsplit(emulators.urls["telegram"])
+    path = f"/bot{emulators.env['TELEGRAM_BOT_TOKEN']}/sendMessage"
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{{"
+    with socket.create_connection((where.hostname, where.port)) as link:
+        link.sendall(head.encode())
+    time.sleep(0.3)  # it has noticed by then
+    (entry,) = emulators.requests("telegram", "POST", "sendMessage")
+    assert (entry["status"], entry["fault"]) == (None, None)
+    assert emulators.state("telegram").get("message", []) == []
