@@ -47,7 +47,7 @@ class Lane:
 
     def wait(self, now: float) -> float:
         """Seconds until a connection may be opened; `inf`: not before one closes or the day ends."""
-        if self.operator.budget.daily and self.spent(now):
+        if self.spent(now):
             return inf
         if self.limit and self.active >= self.limit:
             return inf
@@ -71,8 +71,7 @@ class Lane:
 
     def reserve(self, count: int, now: float) -> float:
         """Take `count` recipients from the budget; the seconds to wait before they may be asked."""
-        if self.operator.budget.daily:
-            self._turn_day(now)
+        self._turn_day(now)
         self.sent += count
         if not self.pause:
             return 0.0
@@ -82,10 +81,10 @@ class Lane:
 
     def left(self, now: float, on_connection: int) -> int:
         """How many more recipients this connection may carry."""
+        self._turn_day(now)
         budget = self.operator.budget
         room = (budget.recipients or UNLIMITED) - on_connection
         if budget.daily:
-            self._turn_day(now)
             room = min(room, budget.daily - self.sent)
         return max(0, room)
 
@@ -101,6 +100,8 @@ class Lane:
         self.limit = min(self.limit, wanted) if self.limit else wanted
 
     def _turn_day(self, now: float) -> None:
+        if not self.operator.budget.daily:
+            return
         day = int(now // DAY)
         if day != self.day:
             self.day = day

@@ -283,8 +283,7 @@ class Engine:
         try:
             done(verdict)
         finally:
-            if self._room is not None:
-                self._make_room()
+            self._make_room()
 
     def _make_room(self) -> None:
         if self._room is not None and not self._room.done() and self.pending < self.settings.window:

@@ -69,9 +69,8 @@ class Session:
             for job in self.drain_hand():
                 self.office.settle(job, trouble, self)
         finally:
-            if self.hand:
-                for job in self.drain_hand():
-                    self.office.again(job)
+            for job in self.drain_hand():
+                self.office.again(job)
 
     def leave(self, on_gone: Callable[[], None]) -> None:
         """Close the last connection with QUIT."""
