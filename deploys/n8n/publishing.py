@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def _publisher(
 ) -> Callable[[State, Host], bool]:
     def publish(state: State, host: Host) -> bool:
         try:
-            error = _publish(host, workflows, force=force)
+            error = publish_there(partial(run, host), workflows, force=force)
         except RemoteError as broken:
             return failed(state, host, f"workflows: {broken}; run it again")
         if error:
@@ -101,23 +102,37 @@ def _publisher(
     return publish
 
 
-def _publish(host: Host, workflows: Sequence[Workflow], *, force: bool) -> str | None:
-    """Publish what differs by now, and note how n8n has it; what went wrong, if anything."""
+def publish_there(
+    run: Callable[..., tuple[bool, list[str]]], workflows: Sequence[Workflow], *, force: bool
+) -> str | None:
+    """Publish what differs by now, and note how n8n has it.
+
+    Args:
+        run: :func:`deploys.operations.remote.run` on the orchestrator.
+        workflows: ours.
+        force: what was edited in n8n may be overwritten.
+
+    Returns:
+        What went wrong, if anything.
+
+    Raises:
+        RemoteError: as `run` does.
+    """
     source = _PUBLISHER.read_text("utf-8")
     # The key first: where there is none, or the database was restored, nothing could be seen, and edits would
     # be overwritten unasked.
-    succeeded, said = run(host, _ASK, source, "key", timeout=_SECONDS)
+    succeeded, said = run(_ASK, source, "key", timeout=_SECONDS)
     if not succeeded:
         return reason(said)
-    _, said = run(host, PublishedWorkflows().command(tuple(one.id for one in workflows)))
+    _, said = run(PublishedWorkflows().command(tuple(one.id for one in workflows)))
     present, noted = PublishedWorkflows().process(said)
     steps = difference(workflows, present, noted, force=force)
     todo = [one.document for one in workflows if steps[one.id] in (Step.CREATE, Step.UPDATE)]
     if not todo:
         return None
-    succeeded, said = run(host, _ASK, source, "publish", stdin=json.dumps(todo), timeout=_SECONDS)
+    succeeded, said = run(_ASK, source, "publish", stdin=json.dumps(todo), timeout=_SECONDS)
     if not succeeded:
         return reason(said)
     now = {key: digest(document) for key, document in json.loads(said[-1]).items()}
-    noted_now, said = run(host, _NOTE, stdin=json.dumps({**noted, **now}))
+    noted_now, said = run(_NOTE, stdin=json.dumps({**noted, **now}))
     return None if noted_now else reason(said)

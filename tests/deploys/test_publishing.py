@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deploys.n8n import publishing
+from deploys.n8n.publishing import publish_there
 from deploys.workflows import load
 from inventory.workflow import digest
 
@@ -22,12 +22,32 @@ OURS = load()[:2]
 class N8n(ThreadingHTTPServer):
     """An n8n as far as publishing goes: it knows the keys it made, and takes what it is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Answers)
+        self.here = {
+            "/etc/outreach/n8n": str(folder / "etc"),
+            "/var/lib/outreach/n8n": str(folder / "var"),
+            "PORT = 5678": f"PORT = {self.server_port}",
+        }
         self.lets_in = True
         self.calls: list[str] = []
         self.keys: list[str] = []
         self.workflows: dict[str, Any] = {}
+
+    def run(self, *words: str, stdin: str | None = None, timeout: int = 0) -> tuple[bool, list[str]]:
+        """Run here what is meant for its host."""
+        local = list(words)
+        for there, ours in self.here.items():
+            local = [word.replace(there, ours) for word in local]
+        done = subprocess.run(
+            ["sh", "-c", local[0], "sh", *local[1:]],
+            input=stdin or "",
+            capture_output=True,
+            text=True,
+            timeout=timeout or 60,
+            check=False,
+        )
+        return not done.returncode, done.stdout.splitlines()
 
 
 class _Answers(BaseHTTPRequestHandler):
@@ -70,35 +90,12 @@ class _Answers(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def n8n(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N8n]:
+def n8n(tmp_path: Path) -> Iterator[N8n]:
     """One of this process, and the orchestrator's folders below a test's own."""
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/owner-password").write_text("s3cret")
     (tmp_path / "etc/env").write_text("N8N_INSTANCE_OWNER_EMAIL=owner@a.test\n")
-    with N8n() as server:
-        here = {
-            "/etc/outreach/n8n": str(tmp_path / "etc"),
-            "/var/lib/outreach/n8n": str(tmp_path / "var"),
-            "PORT = 5678": f"PORT = {server.server_port}",
-        }
-
-        def run(
-            _host: object, *words: str, stdin: str | None = None, timeout: int = 0
-        ) -> tuple[bool, list[str]]:
-            local = list(words)
-            for there, ours in here.items():
-                local = [word.replace(there, ours) for word in local]
-            done = subprocess.run(
-                ["sh", "-c", local[0], "sh", *local[1:]],
-                input=stdin or "",
-                capture_output=True,
-                text=True,
-                timeout=timeout or 60,
-                check=False,
-            )
-            return not done.returncode, done.stdout.splitlines()
-
-        monkeypatch.setattr(publishing, "run", run)
+    with N8n(tmp_path) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server
@@ -106,13 +103,13 @@ def n8n(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N8n]:
         thread.join()
 
 
-def publish() -> str | None:
+def publish(n8n: N8n) -> str | None:
     """As apply does it."""
-    return publishing._publish(None, OURS, force=False)  # type: ignore[arg-type]
+    return publish_there(n8n.run, OURS, force=False)
 
 
 def test_a_fresh_n8n_gives_a_key_and_has_the_workflows_published(n8n: N8n, tmp_path: Path) -> None:
-    assert publish() is None
+    assert publish(n8n) is None
     assert n8n.keys == ["key 0"]
     assert (tmp_path / "var/api-key").read_text() == "key 0"
     assert (tmp_path / "var/api-key").stat().st_mode & 0o077 == 0
@@ -123,12 +120,12 @@ def test_a_fresh_n8n_gives_a_key_and_has_the_workflows_published(n8n: N8n, tmp_p
 
 
 def test_edits_found_once_a_lost_key_is_made_anew_are_left_and_nothing_is_published(n8n: N8n) -> None:
-    assert publish() is None
+    assert publish(n8n) is None
     for document in n8n.workflows.values():
         document["name"] = "edited"
     n8n.keys.clear()
     n8n.calls.clear()
-    assert publish() is None
+    assert publish(n8n) is None
     assert n8n.calls == [
         "GET /api/v1/workflows?limit=1",
         "POST /rest/login",
@@ -140,5 +137,5 @@ def test_edits_found_once_a_lost_key_is_made_anew_are_left_and_nothing_is_publis
 
 def test_an_owner_whom_n8n_does_not_let_in_is_one_line(n8n: N8n) -> None:
     n8n.lets_in = False
-    assert publish() == "n8n refuses to log its owner in: 401 Wrong password"
+    assert publish(n8n) == "n8n refuses to log its owner in: 401 Wrong password"
     assert n8n.workflows == {}
