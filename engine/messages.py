@@ -11,14 +11,13 @@ from validator.status import Status
 MOST_TEXT = 1000
 """Characters of an address that are carried; 254 are allowed, so what is longer is wrong either way."""
 
+MOST_BYTES = 256 * 1024
+"""Of the addresses of a chunk, and of the verdicts of a report: far below the megabyte of a NATS message."""
+
 
 def kept(address: str) -> str:
     """An address as it is stored and comes back: PostgreSQL takes no NUL and no bytes that are not UTF-8."""
     return address[:MOST_TEXT].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
-
-
-MOST_BYTES = 256 * 1024
-"""Of the addresses of a chunk, and of the verdicts of a report: far below the megabyte of a NATS message."""
 
 
 def size(value: object) -> int:

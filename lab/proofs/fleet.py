@@ -10,6 +10,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from lab.proofs import intruder
 from lab.proofs.scene import Disproved, Scene, wait_until
 
 SERVICE = "http://127.0.0.1:8025"
+PYTHON = "/opt/outreach/current/bin/python"
+"""The release's, on every host."""
 UNITS = ("nats-server.service", "outreach-coordinator.service", "outreach-api.service")
 MOST_MEMORY = 400
 """MiB that the orchestrator's three may hold together after the fleet has been at work."""
@@ -76,8 +79,7 @@ def short_list_is_answered(scene: Scene) -> str:
 def identities_are_bound(scene: Scene) -> str:
     """A node's identity is refused whatever is another's, and a stranger's is refused everything."""
     node, other = [Scene.label(host) for host in scene.nodes][:2]
-    python = "/opt/outreach/current/bin/python"
-    command = [python, "-c", Path(intruder.__file__).read_text(), node, other]
+    command = [PYTHON, "-c", Path(intruder.__file__).read_text(), node, other]
     found = json.loads(scene.run(node, command))
     if (
         found["wrongly allowed"]
@@ -91,13 +93,11 @@ def identities_are_bound(scene: Scene) -> str:
 def nothing_is_lost(scene: Scene) -> str:
     """A node's process killed, NATS and PostgreSQL restarted in mid-job: each row has one right verdict."""
     expected = known_answers()
-    body = "".join(f"{address}\n" for address in expected)
-    job = call(scene, "/jobs", body, "text/plain")
-    results = f"/jobs/{job['id']}/results"
+    job = hand_in(scene, expected)
 
     def first() -> str:
         """The node that has asked, and has more in hand."""
-        sources = [row["source_ip"] for row in lines(scene, results) if row["source_ip"]]
+        sources = [row["source_ip"] for row in results(scene, job) if row["source_ip"]]
         return sources[-1] if sources else ""
 
     wait_until(first, "a first verdict", seconds=60)
@@ -109,11 +109,11 @@ def nothing_is_lost(scene: Scene) -> str:
 
     def over() -> bool:
         nonlocal state
-        state = call(scene, f"/jobs/{job['id']}", refused={})
+        state = call(scene, f"/jobs/{job}", refused={})
         return state.get("state") == "DONE"
 
-    wait_until(over, f"the end of job {job['id']}", seconds=180)
-    rows = lines(scene, results)
+    wait_until(over, f"the end of job {job}", seconds=180)
+    rows = results(scene, job)
     if sorted(row["row"] for row in rows) != list(range(1, len(expected) + 1)):
         raise Disproved(f"{len(rows)} verdicts for {len(expected)} rows: {state}")
     right({row["email"]: row["verdict"] for row in rows}, expected)
@@ -136,6 +136,11 @@ def engine_is_small(scene: Scene) -> str:
 
 
 def right(seen: dict[str, str], expected: dict[str, str]) -> None:
+    """Every address has the verdict that is known to be right, and there is no other.
+
+    Raises:
+        Disproved: naming what is wrong.
+    """
     wrong = {email: seen.get(email) for email in expected if seen.get(email) != expected[email]}
     if wrong or len(seen) != len(expected):
         raise Disproved(f"wrong: {wrong or seen}")
@@ -159,8 +164,15 @@ def call(
     return refused
 
 
-def lines(scene: Scene, path: str) -> list[dict[str, Any]]:
-    text, _, _ = _curl(scene, path, "", "").rpartition("\n")
+def hand_in(scene: Scene, addresses: Iterable[str]) -> str:
+    """Give a list to the fleet; the job's id."""
+    body = "".join(f"{address}\n" for address in addresses)
+    return str(call(scene, "/jobs", body, "text/plain")["id"])
+
+
+def results(scene: Scene, job: str) -> list[dict[str, Any]]:
+    """A job's verdicts so far."""
+    text, _, _ = _curl(scene, f"/jobs/{job}/results", "", "").rpartition("\n")
     return [json.loads(line) for line in text.splitlines()]
 
 

@@ -11,12 +11,11 @@ from pathlib import Path
 
 from deploys.workflows import load
 from lab.proofs import filler
-from lab.proofs.fleet import call, known_answers, lines, right
+from lab.proofs.fleet import PYTHON, call, hand_in, known_answers, results, right
 from lab.proofs.scene import Disproved, Scene, wait_until
 from lab.proofs.status import watch
 from lab.proofs.tools import chat
 
-_PYTHON = "/opt/outreach/current/bin/python"
 _CERTIFICATE, _KEY = "/etc/nats/tls.crt", "/etc/nats/tls.key"
 _ENCRYPTION_KEY = "/etc/outreach/n8n/encryption-key"
 
@@ -37,7 +36,7 @@ class Trouble:
 
 
 def _filler(what: str) -> str:
-    return shlex.join([_PYTHON, "-c", Path(filler.__file__).read_text("utf-8"), what])
+    return shlex.join([PYTHON, "-c", Path(filler.__file__).read_text("utf-8"), what])
 
 
 def _workflow(nodes: str, name: str) -> str:
@@ -77,12 +76,12 @@ def engines_trouble_is_told(scene: Scene) -> str:
     expected = known_answers()
     before = chat(scene)
     with _made(scene, [STORAGE, EXPIRED, DISK]):
-        job = call(scene, "/jobs", "".join(f"{address}\n" for address in expected), "text/plain")["id"]
+        job = hand_in(scene, expected)
         wait_until(lambda: call(scene, f"/jobs/{job}")["error"], "a line about the list that waits", 60)
         line = call(scene, f"/jobs/{job}")["error"]
         told = _told(scene, [STORAGE, EXPIRED, DISK], before)
     wait_until(lambda: call(scene, f"/jobs/{job}")["state"] == "DONE", f"the end of job {job}", 180)
-    right({row["email"]: row["verdict"] for row in lines(scene, f"/jobs/{job}/results")}, expected)
+    right({row["email"]: row["verdict"] for row in results(scene, job)}, expected)
     return (
         f"{'; '.join(told)}; the list said {line!r}, and had its {len(expected)} verdicts once there was room"
     )
