@@ -238,6 +238,11 @@ def classify(reply: Reply, *, stage: Stage = Stage.RCPT, mx: str = "", address: 
     return default_table().classify(reply, stage=stage, mx=mx, address=address)
 
 
+def warm_up() -> None:
+    """Read the table, and compile the patterns that a refusal is held against, before one comes."""
+    classify(Reply(550, "", "no such user"))
+
+
 REQUIRED_KEYS = ("id", "status", "reason", "confidence", "source", "code")
 KNOWN_KEYS = {*REQUIRED_KEYS, "stage", "enhanced", "enhanced_not", "text", "raw", "not_text", "mx", "ask"}
 

@@ -11,6 +11,7 @@ from functools import partial
 
 from validator import wire
 from validator.budget import Lane, Lanes
+from validator.classify import warm_up
 from validator.dial import Connector
 from validator.dispatch import Dispatcher
 from validator.judgement import verdict_of
@@ -30,6 +31,8 @@ from validator.work import CatchAllMemory, Domain, Job
 
 # One more session for a domain per so many addresses waiting.
 JOBS_PER_SESSION = 20
+# Seconds after which the first servers are thinking: what their answers need is made ready in that time.
+SERVERS_THINK = 0.05
 
 
 class Engine:
@@ -61,6 +64,7 @@ class Engine:
             dns, self._tasks, self._routed, self._dispatcher.starved, settings.concurrency
         )
         self._families = {source: _families(source) for source in settings.sources}
+        self._warming = self.loop.call_later(SERVERS_THINK, warm_up)
 
     # --- for the caller ---------------------------------------------------------------------------
 
@@ -114,6 +118,7 @@ class Engine:
     async def close(self) -> None:
         """Stop: end sessions with QUIT, drop what is waiting. No further `done` is called."""
         self._closed = True
+        self._warming.cancel()
         self._returns.close()
         self._dispatcher.close()
         self._lookups.close()

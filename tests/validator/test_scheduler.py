@@ -14,6 +14,7 @@ from tests.validator.conftest import Check, settings_for
 from tests.validator.servers import Mx, World
 from validator import Status, Validator
 from validator.budget import DAY, Lane, Lanes
+from validator.classify import default_table
 from validator.operators import Budget, Operator, default_operators
 from validator.suffixes import registered_domain
 
@@ -207,3 +208,17 @@ def test_an_impatient_address_gets_the_first_answer_while_a_patient_one_is_waite
             return hurried.status, patient.status
 
     assert asyncio.run(both()) == (Status.GREYLISTED, Status.VALID)
+
+
+def test_the_rules_are_read_while_the_first_server_thinks(world: World) -> None:
+    world.domain("slow.test", "127.0.1.1", Mx(users={"anna"}, delay=0.5))
+    default_table.cache_clear()
+
+    async def before_and_after_the_first_answer() -> tuple[int, Status]:
+        async with Validator(settings_for(world)) as validator:
+            asked = asyncio.create_task(validator.check("anna@slow.test"))
+            await asyncio.sleep(0.4)
+            read = default_table.cache_info().currsize
+            return read, (await asked).status
+
+    assert asyncio.run(before_and_after_the_first_answer()) == (1, Status.VALID)
