@@ -14,20 +14,57 @@ app = App(
     name="outreach",
     help="Fleet as code for business e-mail from domains you own.",
 )
-# Loaded when used, so that `outreach fleet check` does not pay for the providers' SDKs.
-app.command("cli.fleet:app", name="fleet")
-app.command("cli.lab:app", name="lab")
-app.command("cli.costs:app", name="costs")
-app.command("cli.accounts:app", name="accounts")
-app.command("cli.provision:plan", name="plan")
-app.command("cli.provision:apply", name="apply")
-app.command("cli.tools:app", name="tools")
-app.command("cli.n8n:app", name="n8n")
-app.command("cli.backup:app", name="backup")
-app.command("cli.backup:restore", name="restore")
-app.command("cli.status:status", name="status")
-app.command("cli.validate:app", name="validate")
-app.command("cli.rehearse:rehearse", name="rehearse")
+# Each is loaded when it is used, so that `outreach fleet check` does not pay for the providers' SDKs. What it
+# does is said here, since `outreach --help` loads none: (where it is, what it does, how it ends).
+COMMANDS = {
+    "fleet": ("cli.fleet:app", "Check, show and pin the fleet that one file describes.", ""),
+    "plan": (
+        "cli.provision:plan",
+        "Show what would change in servers, DNS, nodes and money. Changes nothing.",
+        "Exit status: 0 nothing to do, 2 changes pending, 1 error.",
+    ),
+    "apply": (
+        "cli.provision:apply",
+        "Make the world as the fleet file says. After any failure run it again: it goes on where it stopped.",
+        "Exit status: 0 all is as the file says, 1 something is not.",
+    ),
+    "status": (
+        "cli.status:status",
+        "Look at every host from inside, from here and through DNS; say what is not fine. Changes nothing.",
+        "Exit status: 0 all that is required is fine, 2 something required is not, 1 it could not look.",
+    ),
+    "rehearse": (
+        "cli.rehearse:rehearse",
+        "Boot the fleet as real hosts on this machine, provision it, and prove that mail arrives signed.",
+        "Ends with `rehearsal: N checks passed, 0 failed` and exit status 0, or 1 if any check failed.",
+    ),
+    "validate": ("cli.validate:app", "Have the fleet's nodes check lists of addresses.", ""),
+    "accounts": ("cli.accounts:app", "Hand the fleet's mailboxes to mail clients.", ""),
+    "costs": (
+        "cli.costs:app",
+        "What the fleet costs now and at any size, what it carries, and what is cheapest.",
+        "",
+    ),
+    "backup": (
+        "cli.backup:app",
+        "Back up what only the orchestrator knows, and pull it to where it is kept.",
+        "",
+    ),
+    "restore": (
+        "cli.backup:restore",
+        "Restore an archive on the orchestrator: databases, queues, and proof that the services come up.",
+        "",
+    ),
+    "n8n": ("cli.n8n:app", "Build n8n's release, and say how to log in to the orchestrator's.", ""),
+    "tools": ("cli.tools:app", "Build the project's own tools as they are pushed onto hosts.", ""),
+    "lab": (
+        "cli.lab:app",
+        "Real Debian hosts, DNS, emulated providers and the far side on this machine.",
+        "",
+    ),
+}
+for _name, (_where, _does, _ends) in COMMANDS.items():
+    app.command(_where, name=_name, help=f"{_does}\n\n{_ends}")
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from cli.fleet import DEFAULT_FILE, FleetFile, read_fleet
 from deploys.secrets import SecretError, account_password, root_secret
 from inventory import Allocation, allocate
 
-app = App(name="accounts", help="Hand the fleet's mailboxes to mail clients.")
+app = App(name="accounts")
 
 IMAP_PORT = 993
 SUBMISSION_PORT = 465

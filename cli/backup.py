@@ -22,7 +22,7 @@ from deploys.secrets import SecretError, fingerprint, root_secret
 from inventory import Allocation, Backups, HostsError, allocate, hosts, known_hosts_file
 from inventory.addresses import addresses
 
-app = App(name="backup", help="Back up what only the orchestrator knows, and pull it to where it is kept.")
+app = App(name="backup")
 
 ERRORS = BackupError, HostsError, SecretError
 
@@ -80,7 +80,7 @@ def restore(
         Parameter(help="Replace databases that hold something; they are kept as NAME_before.", negative=""),
     ] = False,
 ) -> None:
-    """Restore an archive on the orchestrator: databases, queues, and proof that the services come up.
+    """Send an archive to the orchestrator and have it restored there.
 
     Args:
         archive: a file, the name of one where backups are pulled to, or `latest` of those.

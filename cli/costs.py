@@ -36,9 +36,7 @@ from costs.scaling import staircase
 from costs.statement import statement
 from inventory import allocate
 
-app = App(
-    name="costs", help="What the fleet costs now and at any size, what it carries, and what is cheapest."
-)
+app = App(name="costs")
 
 OVER_BUDGET = 3
 CHANGED = 2

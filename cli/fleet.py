@@ -19,7 +19,7 @@ from inventory import Allocation, Fleet, FleetError, Server, allocate, evacuate,
 from inventory.pins import PinError, pin
 from inventory.schema import schema as fleet_schema
 
-app = App(name="fleet", help="Check, show and pin the fleet that one file describes.")
+app = App(name="fleet")
 
 FleetFile = Annotated[Path, Parameter(name="--fleet", env_var="OUTREACH_FLEET", help="The fleet file.")]
 DEFAULT_FILE = Path("fleet.yaml")

@@ -20,9 +20,7 @@ from rich.table import Table
 from cli import fail, one_line
 from lab import Lab, LabError, default_state
 
-app = App(
-    name="lab", help="The lab: real Debian hosts, DNS, emulated providers and the far side on this machine."
-)
+app = App(name="lab")
 
 _Words = Annotated[str, Parameter(allow_leading_hyphen=True)]
 

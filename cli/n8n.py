@@ -17,7 +17,7 @@ from deploys.n8n.services import WEBHOOK_HEADER, webhook_key
 from deploys.secrets import SecretError, root_secret
 from inventory import allocate
 
-app = App(name="n8n", help="n8n on the orchestrator.")
+app = App(name="n8n")
 
 
 @app.command

@@ -70,10 +70,7 @@ def plan(
     format: Annotated[Literal["text", "json", "markdown"], Parameter(help="How to print it.")] = "text",  # noqa: A002 - the option's name
     out: Annotated[Path | None, Parameter(help="Save the plan here, as JSON, for `apply --plan`.")] = None,
 ) -> int:
-    """Show what would change in servers, DNS, nodes and money. Changes nothing.
-
-    Exit status: 0 nothing to do, 2 changes pending, 1 error.
-    """
+    """Draw the plan, print it, and keep it where `out` says."""
     allocation = allocate(read_fleet(fleet))
     scope = _scope(allocation, only, limit, adopt)
     with one_line(*ERRORS):
@@ -103,10 +100,7 @@ def apply(
     ] = False,
     json: Json = False,
 ) -> int:
-    """Make the world as the fleet file says. Run it again after any failure: it continues where it stopped.
-
-    Exit status: 0 all is as the file says, 1 something is not.
-    """
+    """Draw the plan or take a saved one, ask for consent, and carry it out."""
     allocation = allocate(read_fleet(fleet))
     signal.signal(signal.SIGINT, _stop_at_once)
     signal.signal(signal.SIGTERM, _stop_at_once)

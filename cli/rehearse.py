@@ -29,10 +29,7 @@ def rehearse(
     ] = (),
     keep: Annotated[bool, Parameter(help="Leave the lab up afterwards, to look around in.")] = True,
 ) -> int:
-    """Boot the fleet as real hosts on this machine, provision it, and prove that mail arrives signed.
-
-    Ends with `rehearsal: N checks passed, 0 failed` and exit status 0, or 1 if any check failed.
-    """
+    """Build the releases, rehearse in this checkout's lab, and take that down if all went well."""
     asked = read_fleet(fleet)
     lab = Lab(default_state(), asked.dns.account)
     try:

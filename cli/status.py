@@ -57,10 +57,7 @@ def status(
         bool, Parameter(help="Put the report on the orchestrator, for its REST service.", negative="")
     ] = False,
 ) -> int:
-    """Look at every host from inside, from here and through DNS, and say what is not fine. Changes nothing.
-
-    Exit status: 0 all that is required is fine, 2 something required is not, 1 it could not look.
-    """
+    """Look, print what was found, and hand it on to whom the options name."""
     if tell and not diff:
         fail("--tell tells what changed: give --diff too")
     if publish and limit:

@@ -8,7 +8,7 @@ from cli.builds import report_build
 from deploys.tools.build import build as built
 from deploys.tools.release import read_release
 
-app = App(name="tools", help="The project's own tools, as they are pushed onto hosts.")
+app = App(name="tools")
 
 
 @app.command

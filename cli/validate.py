@@ -26,7 +26,7 @@ from cli.listed import Listed
 from cli.results import Results, ResultsError
 from validator.rows import InputError, kind_of
 
-app = App(name="validate", help="Have the fleet's nodes check lists of addresses.")
+app = App(name="validate")
 
 TYPES = {"txt": "text/plain", "csv": "text/csv", "jsonl": "application/x-ndjson"}
 OVER = ("DONE", "CANCELLED", "FAILED")

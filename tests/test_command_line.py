@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from cli import COMMANDS, app
+
 
 @pytest.mark.parametrize(
     "words", [["plan", "--nope"], ["fleet", "chek"], ["apply", "--plan"], ["frobnicate"]]
@@ -22,3 +24,15 @@ def test_words_that_mean_nothing_end_with_1_because_2_means_changes_pending(word
 def test_a_plan_that_reaches_for_no_host_does_not_wait_for_pyinfra() -> None:
     code = "import sys, cli.provision; sys.exit('pyinfra' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_first_page_of_help_says_what_each_command_does_and_loads_none(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    loaded = set(sys.modules)
+    app(["--help"], result_action="return_value")
+    shown = capsys.readouterr().out
+    for name, (where, does, _) in COMMANDS.items():
+        assert f"│ {name} " in shown
+        assert " ".join(does.split()[:3]) in shown
+        assert where.partition(":")[0] not in set(sys.modules) - loaded
