@@ -108,7 +108,10 @@ def digest_reaches_the_team(scene: Scene) -> str:
     if answer.status_code != requests.codes.ok:
         raise Disproved(f"the webhook answered {answer.status_code} {answer.text[:200]}")
     wait_until(lambda: _told(scene, "Fleet digest, "), "the digest in the chat", 60)
-    return " / ".join(_told(scene, "Fleet digest, ")[-1].splitlines()[:4])
+    text = _told(scene, "Fleet digest, ")[-1]
+    if "{" in text:
+        raise Disproved(f"it shows people what is meant for programs: {text}")
+    return " / ".join(text.splitlines()[:4])
 
 
 def failure_reaches_the_team(scene: Scene) -> str:
