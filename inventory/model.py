@@ -157,7 +157,7 @@ class WarmupStage(Block):
 
 
 class Limits(Block):
-    """Caps that hold wherever a client stands."""
+    """What the fleet is planned by. The nodes do not enforce the mails a day yet: whoever submits must."""
 
     mails_per_account_per_day: Count = Field(default=50, ge=1)
     domains_per_node: Count = Field(default=5, ge=1)
