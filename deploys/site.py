@@ -13,15 +13,11 @@ from pyinfra.context import host
 
 from deploys.base.deploy import base
 from deploys.mail.deploy import mail
-from deploys.mail.services import PACKAGES as MAIL_PACKAGES
 from deploys.metrics.deploy import metrics
-from deploys.metrics.services import packages as metric_packages
 from deploys.n8n.deploy import n8n
-from deploys.n8n.services import packages as n8n_packages
 from deploys.orchestrator.deploy import orchestrator, stores
-from deploys.orchestrator.services import packages
+from deploys.packages import packages
 from deploys.tools.deploy import python, release_brought, tools
-from deploys.tools.services import PACKAGES as TOOL_PACKAGES
 from inventory.settings import settings
 
 
@@ -29,16 +25,7 @@ from inventory.settings import settings
 def site() -> None:
     """Converge the current host of pyinfra's context."""
     current = settings(host.data.dict())
-    base(
-        current=current,
-        packages=(
-            *TOOL_PACKAGES,
-            *(MAIL_PACKAGES if current.sends_mail else ()),
-            *packages(current),
-            *n8n_packages(current),
-            *metric_packages(current),
-        ),
-    )
+    base(current=current, packages=packages(current))
     mail(current=current)
     release_brought()
     # What keeps state is up before what uses it: the tools, and n8n.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,13 +36,14 @@ _MMDEBSTRAP = (
     "--dpkgopt=force-unsafe-io",
     "--keyring=/usr/share/keyrings/debian-archive-keyring.gpg",  # Ubuntu's apt does not look there
 )
+_APT_CONFIGURATION = "/etc/apt/apt.conf.d/90lab"
 _FAR_SIDE_UNITS = "knot unbound unbound-resolvconf postfix rspamd"
 
 # Runs on the finished tree ($1) before it is kept.
 _FINISH_BARE = f"""
 set -eu
 cd "$1"
-cat >etc/apt/apt.conf.d/90lab <<'END'
+cat >{_APT_CONFIGURATION.lstrip("/")} <<'END'
 Acquire::http::Proxy "http://{OPERATOR}:{PACKAGE_PROXY_PORT}";
 Acquire::Languages "none";
 END
@@ -56,13 +58,13 @@ chroot . apt-cache -q gencaches
 mkdir -p var/log/journal
 """
 
-# Runs in a chroot-like container with this machine's network.
+# Runs in a container with this machine's network.
 _FINISH_FAR_SIDE = f"""
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
-apt-get -q -o Acquire::http::Proxy=false update
-apt-get -q -y -o Acquire::http::Proxy=false install --no-install-recommends {_FAR_SIDE}
+apt-get -q update
+apt-get -q -y install --no-install-recommends {_FAR_SIDE}
 systemctl disable {_FAR_SIDE_UNITS}
 useradd --uid 5000 --user-group --no-create-home --shell /usr/sbin/nologin vmail
 apt-get clean
@@ -108,10 +110,40 @@ def bare(builders: Cgroup) -> Image:
 def far_side(base: Image, builders: Cgroup) -> Image:
     """The bare image and, in a layer above it, the servers of the far side, all of them disabled."""
     recipe = f"{base.layers[0].name}\n{_FINISH_FAR_SIDE}"
-    layer = kept(
-        "far-side", recipe, lambda target, lock: _build_far_side(target, lock, base.layers[0], builders)
-    )
+    script = [_FINISH_FAR_SIDE]
+    layer = kept("far-side", recipe, lambda work, lock: build_layer(work, lock, base, script, builders))
     return Image((layer, *base.layers))
+
+
+def build_layer(work: Path, lock: int, base: Image, script: Sequence[str], builders: Cgroup) -> None:
+    """Build a layer above an image, as `work/layer`: what a script does to a disk, in a container.
+
+    Args:
+        work: an empty directory.
+        lock: descriptor that the build holds.
+        base: the image below.
+        script: text for ``sh``, then its ``$0`` and arguments.
+        builders: the group the build runs in.
+
+    Raises:
+        LabError: the script failed.
+    """
+    for directory in ("layer", "work", "root"):
+        (work / directory).mkdir()
+    # In place of the lab's: packages come straight from the mirror.
+    (work / "apt.conf").write_text('Acquire::Languages "none";\n')
+    machine = f"{builders.path.parent.name}-build"
+    mount = f"""
+        set -eu
+        mount -t overlay overlay {work}/root \\
+            -o volatile,lowerdir={base.lowerdir},upperdir={work}/layer,workdir={work}/work
+        umount -R /sys/fs/cgroup 2>/dev/null || true
+        mount -t cgroup2 none /sys/fs/cgroup
+        export SYSTEMD_NSPAWN_LOCK=0
+        exec systemd-nspawn --quiet --pipe --directory={work}/root --machine={machine} --register=no \\
+            --keep-unit --resolv-conf=replace-host --bind-ro={work}/apt.conf:{_APT_CONFIGURATION} sh -c "$@"
+    """
+    _run_builder("installing its packages", ["sh", "-c", mount, "build", *script], lock, builders)
 
 
 def _build_bare(work: Path, lock: int, builders: Cgroup) -> None:
@@ -120,23 +152,6 @@ def _build_bare(work: Path, lock: int, builders: Cgroup) -> None:
     hook.chmod(0o755)
     mmdebstrap = [*_MMDEBSTRAP, f"--customize-hook={hook}", SUITE, str(work / "layer")]
     _run_builder("mmdebstrap", mmdebstrap, lock, builders)
-
-
-def _build_far_side(work: Path, lock: int, base: Path, builders: Cgroup) -> None:
-    for directory in ("layer", "work", "root"):
-        (work / directory).mkdir()
-    machine = f"{builders.path.parent.name}-build"
-    script = f"""
-        set -eu
-        mount -t overlay overlay {work}/root \\
-            -o volatile,lowerdir={base},upperdir={work}/layer,workdir={work}/work
-        umount -R /sys/fs/cgroup 2>/dev/null || true
-        mount -t cgroup2 none /sys/fs/cgroup
-        export SYSTEMD_NSPAWN_LOCK=0
-        exec systemd-nspawn --quiet --pipe --directory={work}/root --machine={machine} --register=no \\
-            --keep-unit --resolv-conf=replace-host sh -c "$0"
-    """
-    _run_builder("installing its packages", ["sh", "-c", script, _FINISH_FAR_SIDE], lock, builders)
 
 
 def _run_builder(label: str, argv: list[str], lock: int, builders: Cgroup) -> None:

@@ -29,6 +29,7 @@ from lab.network import Network
 from lab.packages import PackageCache
 from lab.process import LabError, cause, locked, run
 from lab.status import PartStatus, measure
+from lab.stock import Stock, stocked
 from lab.world import ResourceRecord
 
 log = logging.getLogger(__name__)
@@ -62,10 +63,14 @@ class Lab:
     Args:
         state: directory of the lab's state; its path names the lab, so two checkouts have two labs.
         cloudflare_account: the account that the lab's Cloudflare token is for, as `dns.account` names it.
+        stock: what hosts have from the start; None for bare ones. Whoever attaches need not know.
     """
 
-    def __init__(self, state: Path, cloudflare_account: str = EXAMPLE_ACCOUNT) -> None:
+    def __init__(
+        self, state: Path, cloudflare_account: str = EXAMPLE_ACCOUNT, stock: Stock | None = None
+    ) -> None:
         self.state = state.resolve()
+        self.stock = stock
         self.cloudflare_account = cloudflare_account
         self.id = f"outreach-{hashlib.sha256(str(self.state).encode()).hexdigest()[:8]}"
         self.network = Network(self.id)
@@ -150,10 +155,13 @@ class Lab:
         return self.hosts.run(host, argv, stdin=stdin, check=check, timeout=timeout)
 
     def boot(self, host: str, ipv4: str, ssh_keys: Sequence[str]) -> None:
-        """Boot a bare host; see :class:`lab.world.World`."""
+        """Boot a host, bare unless the lab has a stock; see :class:`lab.world.World`."""
         self._refuse_own(host)
-        image = Image(((self.state / "bare").resolve(),))
-        self.hosts.boot(HostSpec(host, (ipv4,), tuple(ssh_keys)), image)
+        self.hosts.boot(HostSpec(host, (ipv4,), tuple(ssh_keys)), self.image())
+
+    def image(self) -> Image:
+        """What hosts start from."""
+        return Image(tuple(Path(layer) for layer in (self.state / "layers").read_text().splitlines()))
 
     def destroy(self, host: str) -> None:
         """End a host and forget its disk; see :class:`lab.world.World`."""
@@ -198,9 +206,10 @@ class Lab:
     def _build_up(self) -> None:
         kernel.raise_limits()
         base = images.bare(self._group("build"))
+        image = stocked(base, self.stock, self._group("build")) if self.stock else base
         self.state.mkdir(mode=0o700)
         (self.state / "hosts").mkdir()
-        (self.state / "bare").symlink_to(base.layers[0])
+        (self.state / "layers").write_text("".join(f"{layer}\n" for layer in image.layers))
         self._write_environment()
         (self.state / "resolv.conf").write_text(f"nameserver {RESOLVER}\n")
         log.info("starting the package cache")

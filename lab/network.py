@@ -10,10 +10,11 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from lab.addresses import OPERATOR, PREFIX_LENGTH
-from lab.process import LabError, run
+from lab.process import LabError, locked, run
 
 BRIDGE = "br0"
 _NAMESPACES = Path("/run/netns")
@@ -42,7 +43,8 @@ class Network:
 
     def up(self) -> None:
         """Make the namespace and its bridge; nothing of it may exist."""
-        run(["ip", "netns", "add", self.name])
+        with _one_at_a_time():
+            run(["ip", "netns", "add", self.name])
         for words in (
             "link set lo up",
             f"link add {BRIDGE} type bridge",
@@ -76,15 +78,21 @@ class Network:
             for pid in pids:
                 _kill(pid)
             time.sleep(0.02)
-        run(["ip", "netns", "del", self.name])
-        # iproute2 turns the directory into a mount of its own for the first namespace and leaves it.
-        if not any(_NAMESPACES.iterdir()) and _NAMESPACES.is_mount():
-            run(["umount", _NAMESPACES])
+        with _one_at_a_time():
+            run(["ip", "netns", "del", self.name])
+            # iproute2 turns the directory into a mount of its own for the first namespace and leaves it.
+            if not any(_NAMESPACES.iterdir()) and _NAMESPACES.is_mount():
+                run(["umount", _NAMESPACES])
 
     def _pids(self) -> list[int]:
         return [
             int(pid) for pid in run(["ip", "netns", "pids", self.name]).split() if int(pid) != os.getpid()
         ]
+
+
+def _one_at_a_time() -> AbstractContextManager[int]:
+    """Of all labs: another's first namespace must not come between a look for the last and the unmounting."""
+    return locked(_NAMESPACES.parent)
 
 
 def _kill(pid: int) -> None:

@@ -92,8 +92,10 @@ class PackageCache:
             port = _free_port()
             configuration = _prepare(directory, port, mirrors)
             # The shell stays squid's parent and so holds the lock: squid closes what it did not open itself.
-            script = "squid -N -z -f $0 && squid -N -f $0"
-            self.squid.start(["sh", "-c", script, configuration], self.log, keep_open=(lock,))
+            # A name of its own: squids that start at the same time take each other's shared memory otherwise.
+            script = 'squid -n "$1" -N -z -f "$0" && squid -n "$1" -N -f "$0"'
+            name = directory.name.replace("-", "")
+            self.squid.start(["sh", "-c", script, configuration, name], self.log, keep_open=(lock,))
         finally:
             os.close(lock)
         said = directory / "cache.log"

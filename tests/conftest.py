@@ -16,14 +16,26 @@ settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
 
 
+LONGEST = ("hosts of tests/lab", "tests/deploys", "hosts of tests/deploys/nodes")
+"""What takes longest is begun first, so that both workers end together."""
+
+
 @cache
 def share(path: str) -> str:
-    """What goes to one worker together: files that boot hosts, or else the tests of a room.
+    """What goes to one worker together: the tests of a room, but those that boot hosts apart.
 
-    A room's may have a server, or addresses of the loopback network, in common.
+    A room's may have a server, or addresses of the loopback network, in common. Hosts are booted in a lab of
+    its own by whoever needs them, and labs stand side by side; the files of a folder may have one in common.
     """
-    text = (TESTS.parent / path).read_text("utf-8")
-    return "lab" if "mark.lab" in text else "/".join(path.split("/")[:2])
+    if "mark.lab" in (TESTS.parent / path).read_text("utf-8"):
+        return f"hosts of {path.rpartition('/')[0]}"
+    return "/".join(path.split("/")[:2])
+
+
+def rank(path: str) -> int:
+    """When a share is begun."""
+    name = share(path)
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
 
 class Shares(LoadScopeScheduling):  # type: ignore[misc]  # the plugin has no types
@@ -34,10 +46,10 @@ class Shares(LoadScopeScheduling):  # type: ignore[misc]  # the plugin has no ty
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Shares:
-    """A worker has hosts to boot from the start, while the other has all the rest."""
+    """A worker that has nothing left takes the next share."""
     return Shares(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """First what takes longest."""
-    items.sort(key=lambda item: share(item.nodeid.partition("::")[0]) != "lab")
+    items.sort(key=lambda item: rank(item.nodeid.partition("::")[0]))

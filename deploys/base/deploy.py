@@ -20,10 +20,10 @@ def base(current: Settings, packages: tuple[str, ...]) -> None:
 
     Args:
         current: the current host.
-        packages: what its role needs besides; all are installed in one go.
+        packages: what its role needs; all are installed in one go.
     """
     # Everything below configures a package. Their services are held back until their files are there.
-    installed(name="Packages", names=(*services.PACKAGES, *packages))
+    installed(name="Packages", names=packages)
     # The name first: services read it when they start.
     configure(name="Host name", service=services.identity(current))
     watcher = watch_key(root_secret(), current.infra_domain).public

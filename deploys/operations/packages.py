@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
 
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.facts import FactBase
@@ -15,33 +16,7 @@ from deploys.operations.configuration import reason
 from deploys.operations.ledger import fail, failed, ledger, plan
 from deploys.operations.remote import RemoteError, run
 
-# invoke-rc.d and deb-systemd-invoke ask policy-rc.d; 101 is "not allowed" (Debian's specification of
-# policy-rc.d). A policy of someone else's stays and is theirs to mind.
-_INSTALL = """set -u
-policy=/usr/sbin/policy-rc.d log=/run/outreach/apt.log
-lift() { if grep -qs outreach $policy; then rm -f $policy; fi; }
-trap lift EXIT
-trap '' HUP PIPE
-mkdir -p /run/outreach
-exec 9>/run/outreach/lock
-flock -w 900 9 || { echo 'E: another operator is changing this host'; exit 1; }
-export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-apt() {
-    apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef \\
-        -o Dpkg::Options::=--force-confold "$@"
-}
-hold() {
-    [ -e $policy ] || printf '#!/bin/sh\\n# outreach: not before it is configured\\nexit 101\\n' >$policy &&
-        chmod 755 $policy
-}
-{
-    hold && echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections &&
-        dpkg --configure -a &&
-        { [ $# -eq 0 ] || { apt update && apt install --no-install-recommends "$@"; }; }
-} >$log 2>&1 9>&- || { grep -E '^(E:|Err:|dpkg: error)|No space left' $log || tail -n 5 $log; exit 1; }
-"""
-
-
+INSTALL = Path(__file__).with_name("install.sh")
 _WHOLE = {"ii", "hi"}  # installed, or installed and held back from upgrades
 
 
@@ -87,7 +62,7 @@ def installed(names: Sequence[str]) -> Generator[FunctionCommand, None, None]:
 def _installer(names: Sequence[str], lines: Sequence[str]) -> Callable[[State, Host], bool]:
     def install(state: State, host: Host) -> bool:
         try:
-            succeeded, output = run(host, _INSTALL, *names, timeout=1800)
+            succeeded, output = run(host, INSTALL.read_text("utf-8"), *names, timeout=1800)
         except RemoteError as error:
             return failed(state, host, f"packages: {error}; run it again, it goes on where it stopped")
         if not succeeded:

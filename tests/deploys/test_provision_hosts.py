@@ -17,6 +17,7 @@ from lab import Lab
 from lab.lab import EXAMPLE_ACCOUNT
 from tests.deploys.fleets import fleet_text
 from tests.emulators import ACCOUNT
+from tests.stock import STOCK
 
 pytestmark = pytest.mark.lab
 
@@ -68,7 +69,7 @@ class Operator:
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     folder = tmp_path_factory.mktemp("hosts")
-    lab = Lab(folder / "state")
+    lab = Lab(folder / "state", stock=STOCK)
     lab.up()
     file = folder / "fleet.yaml"
     text = fleet_text(nodes=2, domains=6).replace(ACCOUNT, EXAMPLE_ACCOUNT)

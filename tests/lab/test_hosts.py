@@ -67,7 +67,7 @@ def test_a_hosts_validator_is_told_that_it_may_dial_the_addresses_of_the_lab(lab
 
 
 def test_a_hosts_image_is_kept_while_it_runs(lab: Lab) -> None:
-    assert in_use((lab.state / "bare").resolve())
+    assert all(map(in_use, lab.image().layers))
 
 
 def test_packages_come_through_the_cache_and_nothing_else_does(lab: Lab) -> None:

@@ -20,6 +20,7 @@ from lab.lab import EXAMPLE_ACCOUNT
 from lab.world import ResourceRecord
 from tests.deploys.fleets import fleet_text
 from tests.emulators import ACCOUNT
+from tests.stock import STOCK
 
 pytestmark = pytest.mark.lab
 
@@ -115,7 +116,7 @@ class Watched:
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("watched")
-    lab = Lab(folder / "lab")
+    lab = Lab(folder / "lab", stock=STOCK)
     lab.up()
     try:
         fleet = Watched(lab, folder)
