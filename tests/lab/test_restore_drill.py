@@ -97,9 +97,8 @@ def drill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
     folder = tmp_path_factory.mktemp("drill")
     build(read_release())  # here: operators of the lab have no way out to a package index
     n8n = read_n8n_release()
-    unpacked = {
-        f"{N8N_ROOT}/{n8n.version}": build_n8n(n8n)
-    }  # the dearest part of a host, and not what is tried
+    # The dearest part of a host, and not what is tried.
+    unpacked = {f"{N8N_ROOT}/{n8n.version}": build_n8n(n8n)}
     lab = Lab(folder / "lab", stock=replace(STOCK, archives=unpacked))
     lab.up()
     try:
