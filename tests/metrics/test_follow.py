@@ -18,21 +18,27 @@ from metrics.tally import Tally
 from tests.metrics.test_lines import GOOGLE_BLOCKS
 from tests.metrics.test_tally import SENT_BY
 
-# What journalctl does with these options, on a file with one entry a line: what comes after a cursor, and on.
+# What journalctl does with these options, on a file with one entry a line: what comes after a cursor, and on,
+# until nobody reads it any more.
 JOURNALCTL = """#!{python}
-import json, sys, time
+import json, select, sys
 after = next((word.partition("=")[2] for word in sys.argv if word.startswith("--after-cursor=")), None)
 seen = after is None
+reader = select.poll()
+reader.register(sys.stdout, 0)
+line = ""
 with open({log!r}) as log:
     while True:
-        line = log.readline()
+        line += log.readline()
         if not line.endswith("\\n"):
-            time.sleep(0.01)
+            if reader.poll(10):
+                sys.exit()
             continue
         if seen:
             sys.stdout.write(line)
             sys.stdout.flush()
         seen = seen or json.loads(line)["__CURSOR"] == after
+        line = ""
 """
 
 
@@ -108,7 +114,8 @@ def test_killed_at_any_moment_it_loses_no_line_repeats_none_and_never_shows_less
             running.wait()  # its standard error is the log's reader's too, until the next line
     running = host.start()
     try:
-        host.wait_for(4 * 20 * 25)
+        host.write(25)  # what was there may have been published already
+        host.wait_for(4 * 20 * 25 + 25)
     finally:
         running.send_signal(signal.SIGTERM)
         assert running.communicate()[1] == ""
