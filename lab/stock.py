@@ -16,6 +16,7 @@ from lab.images import Image, build_layer
 from lab.process import run
 from lab.shelf import kept
 
+# By its place: the module that runs it on hosts takes the second that importing pyinfra takes.
 INSTALL = Path(__file__).parents[1] / "deploys/operations/install.sh"
 
 # With the deploy's own script and the names of packages. What they had systemd start at boot is laid aside

@@ -32,7 +32,7 @@ def test_the_first_page_of_help_says_what_each_command_does_and_loads_none(
     loaded = set(sys.modules)
     app(["--help"], result_action="return_value")
     shown = capsys.readouterr().out
-    for name, (where, does, _) in COMMANDS.items():
+    for name, command in COMMANDS.items():
         assert f"│ {name} " in shown
-        assert " ".join(does.split()[:3]) in shown
-        assert where.partition(":")[0] not in set(sys.modules) - loaded
+        assert " ".join(command.does.split()[:3]) in shown
+        assert command.where.partition(":")[0] not in set(sys.modules) - loaded
